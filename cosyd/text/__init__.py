@@ -1,0 +1,1 @@
+"""Text front end that engines share: sentences, languages, words for numbers and signs."""
