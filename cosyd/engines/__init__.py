@@ -1,0 +1,1 @@
+"""Engines: what turns text into sound. One descriptor each, found by the registry."""

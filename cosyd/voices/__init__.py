@@ -1,0 +1,1 @@
+"""Voices: what a person picks by name, and the directories (voicepacks) that hold them."""
