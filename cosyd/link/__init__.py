@@ -1,0 +1,1 @@
+"""The link between the daemon and a worker: orders and reports over one socketpair."""

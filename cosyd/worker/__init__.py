@@ -1,0 +1,1 @@
+"""The worker: a process that holds one model, runs its steps and sends the sound to the daemon."""

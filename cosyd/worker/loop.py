@@ -1,0 +1,199 @@
+"""The worker's loop: obey orders, run a step, send what the credit allows. One thread computes.
+
+A second thread only reads the link, so that a cancel reaches a running step and the end of the
+daemon ends this process at once, whatever it computes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from cosyd.audio.loudness import gain_for
+from cosyd.engines.base import Chunk, Engine, Interrupted, Request
+from cosyd.errors import CosydError
+from cosyd.link.orders import check_order, decoder, pack
+from cosyd.voices.voicepack import Voicepack
+from cosyd.voices.voicepack import load as load_voicepack
+from cosyd.worker.boundary import attempt
+from cosyd.worker.memory import memory
+from cosyd.worker.scheduler import pick
+from cosyd.worker.speech import Format, Speech, parts
+
+_READ_BYTES: Final = 65_536
+
+
+class Worker:
+    """One loaded engine and the utterances it speaks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        link: socket.socket,
+        leave: Callable[[int], None] = os._exit,
+    ) -> None:
+        self._engine = engine
+        self._link = link
+        self._leave = leave
+        self._inbox: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._speeches: dict[int, Speech] = {}
+        self._voices: dict[str, Voicepack] = {}
+
+    def run(self) -> None:
+        """Obey and step for ever; the process ends when the link does."""
+        threading.Thread(target=self._read, name="link", daemon=True).start()
+        while True:
+            for order in self._waiting_orders():
+                getattr(self, f"_on_{order['type']}")(order)
+            if batch := pick(self._speeches.values(), self._engine.batch):
+                self._step(batch)
+
+    # the reading thread ------------------------------------------------------------------
+
+    def _read(self) -> None:
+        incoming = decoder()
+        try:
+            while data := self._receive():
+                incoming.feed(data)
+                while (message := incoming.next_message()) is not None:
+                    self._accept(message)
+        finally:
+            self._leave(0)  # the daemon is gone or has no use for us any more
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        if message["type"] == "cancel":
+            self._interrupt(message["stream"])
+        self._inbox.put({"type": message["type"], **check_order(message)})
+
+    def _receive(self) -> bytes:
+        try:
+            return self._link.recv(_READ_BYTES)
+        except ConnectionError:
+            return b""
+
+    def _interrupt(self, number: int) -> None:
+        if (speech := self._speeches.get(number)) is not None:
+            speech.cancelled = True
+            speech.stream.interrupt()
+
+    # the computing thread ----------------------------------------------------------------
+
+    def _waiting_orders(self) -> Iterable[dict[str, Any]]:
+        if not any(speech.runnable for speech in self._speeches.values()):
+            yield self._inbox.get()
+        try:
+            while True:
+                yield self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _step(self, batch: list[Speech]) -> None:
+        start = time.perf_counter()
+        try:
+            outcomes = attempt(lambda: self._engine.step([speech.stream for speech in batch]))
+        except Interrupted:
+            return
+        if isinstance(outcomes, CosydError):
+            outcomes = [outcomes] * len(batch)
+        spent_s = (time.perf_counter() - start) / len(batch)
+        for speech, outcome in zip(batch, outcomes, strict=True):
+            speech.synth_s += spent_s
+            self._apply(speech, outcome)
+
+    def _apply(self, speech: Speech, outcome: Chunk | CosydError | None) -> None:
+        if isinstance(outcome, CosydError):
+            self._fail(speech.number, outcome)
+        elif outcome is None:
+            self._pass_on(speech, attempt(speech.end))
+        else:
+            for part in parts(outcome, self._engine.sample_rate):
+                if not self._pass_on(speech, attempt(partial(speech.take, part))):
+                    return
+
+    def _pass_on(self, speech: Speech, reports: list[bytes] | CosydError) -> bool:
+        """Send what was made, as far as credit allows; False if it failed."""
+        if isinstance(reports, CosydError):
+            self._fail(speech.number, reports)
+            return False
+        self._send(*reports)
+        self._deliver(speech)
+        return True
+
+    def _deliver(self, speech: Speech) -> None:
+        self._send(*speech.sendable())
+        if speech.finished:
+            self._drop(speech.number)
+            synth_ms = speech.synth_s * 1000
+            self._send(
+                pack(
+                    "done",
+                    stream=speech.number,
+                    samples=speech.samples,
+                    synth_ms=synth_ms,
+                    **memory(),
+                )
+            )
+
+    def _on_speak(self, order: dict[str, Any]) -> None:
+        speech = attempt(lambda: self._open(order))
+        if isinstance(speech, CosydError):
+            self._fail(order["stream"], speech)
+        else:
+            self._speeches[order["stream"]] = speech
+
+    def _open(self, order: dict[str, Any]) -> Speech:
+        voice = self._voice(order["voice"])
+        request = Request(
+            voice=voice,
+            language=order["language"],
+            instruct=order["instruct"],
+            speed=order["speed"],
+            seed=order["seed"],
+        )
+        stream = self._engine.open(request)
+        stream.write(order["text"], final=order["final"])
+        gain = gain_for(voice.loudness_lufs, order["loudness"], order["volume"])
+        audio = Format(order["sample_rate"], order["encoding"], gain)
+        return Speech(order["stream"], stream, self._engine.sample_rate, audio, order)
+
+    def _voice(self, path: str) -> Voicepack:
+        if path not in self._voices:
+            self._voices[path] = load_voicepack(Path(path))
+        return self._voices[path]
+
+    def _on_text(self, order: dict[str, Any]) -> None:
+        if (speech := self._speeches.get(order["stream"])) is not None:
+            speech.stream.write(order["text"], final=order["final"], flush=order["flush"])
+
+    def _on_credit(self, order: dict[str, Any]) -> None:
+        if (speech := self._speeches.get(order["stream"])) is not None:
+            speech.grant(order["samples"])
+            self._deliver(speech)
+
+    def _on_cancel(self, order: dict[str, Any]) -> None:
+        self._drop(order["stream"])
+        self._send(pack("halted", stream=order["stream"]))
+
+    def _on_probe(self, _order: dict[str, Any]) -> None:
+        self._send(pack("alive"))
+
+    def _fail(self, number: int, error: CosydError) -> None:
+        self._drop(number)
+        self._send(pack("failed", stream=number, code=error.code, message=error.message))
+
+    def _drop(self, number: int) -> None:
+        if (speech := self._speeches.pop(number, None)) is not None:
+            speech.stream.close()
+
+    def _send(self, *reports: bytes) -> None:
+        try:
+            self._link.sendall(b"".join(reports))
+        except ConnectionError:
+            self._leave(0)
