@@ -1,0 +1,1 @@
+"""The daemon: one light uvloop thread that owns socket, sessions, utterances and models' lives."""

@@ -1,0 +1,7 @@
+"""`python -m cosyd.daemon`."""
+
+import sys
+
+from cosyd.daemon.main import main
+
+sys.exit(main())

@@ -1,0 +1,367 @@
+"""A model's life on a fake clock: loads, turns, expiry, crashes, hangs, and their races."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cosyd.daemon.model import MODEL
+from cosyd.daemon.utterance import Utterance
+from cosyd.errors import Busy, CosydError
+from tests.daemon.fakes import Bench, drain, state
+
+
+def test_first_say_loads_and_begins_when_ready() -> None:
+    bench = Bench()
+    utterance = bench.say()
+    assert state(bench.model) == "loading" and state(utterance) == "queued"
+    bench.clock.pass_s(2)
+    bench.worker.ready()
+    started = bench.owner.sent[0]
+    assert started["type"] == "started" and started["cold"] is True
+    assert started["load_ms"] == 2000 and started["queue_ms"] == 0
+    bench.speak(utterance)
+    assert bench.owner.kinds() == ["started", "audio", "finished"]
+
+
+def test_second_say_is_warm() -> None:
+    bench = Bench()
+    first = bench.say()
+    bench.worker.ready()
+    bench.speak(first)
+    bench.say()
+    assert bench.owner.sent[-1]["cold"] is False and bench.owner.sent[-1]["load_ms"] == 0
+
+
+def test_no_more_at_once_than_the_engine_takes() -> None:
+    bench = Bench()
+    said = [bench.say() for _ in range(3)]
+    bench.worker.ready()
+    assert [state(each) for each in said] == ["speaking", "speaking", "queued"]
+    said[0].stop()
+    assert state(said[2]) == "queued", "what halts may hang: nobody begins behind it"
+    bench.worker.report("halted", stream=bench.worker.last("cancel")["stream"])
+    assert state(said[2]) == "speaking"
+
+
+def test_higher_priority_goes_first_equals_by_age() -> None:
+    bench = Bench()
+    said = [bench.say(priority=priority) for priority in (0, 0, 1, -1, 1)]
+    bench.worker.ready()
+    assert [state(each) for each in said] == ["queued", "queued", "speaking", "queued", "speaking"]
+
+
+def test_queue_is_bounded() -> None:
+    bench = Bench(max_queued=2)
+    bench.say()
+    bench.say()
+    with pytest.raises(Busy):
+        bench.say()
+
+
+def test_expires_after_keep_alive_and_not_before() -> None:
+    bench = Bench(keep_alive_s=300)
+    first = bench.say()
+    bench.worker.ready()
+    bench.speak(first)
+    bench.clock.pass_s(299)
+    assert state(bench.model) == "ready" and not bench.worker.closed
+    bench.clock.pass_s(1)
+    assert state(bench.model) == "unloading" and bench.worker.closed
+
+
+def test_does_not_expire_while_loading_or_speaking() -> None:
+    bench = Bench(keep_alive_s=1, load_timeout_s=1000)
+    utterance = bench.say()
+    bench.clock.pass_s(50)
+    bench.worker.ready()
+    bench.clock.pass_s(50)
+    assert state(bench.model) == "ready" and state(utterance) == "speaking"
+
+
+def test_keep_alive_of_the_request_counts() -> None:
+    bench = Bench()
+    first = bench.say(keep_alive=0)
+    bench.worker.ready()
+    bench.speak(first)
+    bench.speak(bench.say(keep_alive=-1))
+    bench.clock.pass_s(1000)
+    assert state(bench.model) == "ready"
+    assert bench.model.expires_at is None
+
+
+def test_zero_keep_alive_unloads_right_after() -> None:
+    bench = Bench()
+    utterance = bench.say(keep_alive=0)
+    bench.worker.ready()
+    bench.speak(utterance)
+    bench.clock.pass_s(0)
+    assert state(bench.model) == "unloading"
+
+
+def test_say_while_unloading_waits_for_a_new_worker() -> None:
+    bench = Bench(keep_alive_s=1)
+    first = bench.say()
+    bench.worker.ready()
+    bench.speak(first)
+    bench.clock.pass_s(1)
+    late = bench.say()
+    assert len(bench.workers) == 1
+    bench.worker.gone()
+    assert len(bench.workers) == 2
+    bench.worker.ready()
+    assert state(late) == "speaking" and late.cold
+
+
+def test_crash_fails_speakers_restarts_and_serves_those_who_wait() -> None:
+    bench = Bench()
+    said = [bench.say() for _ in range(3)]
+    bench.worker.ready()
+    bench.worker.gone()
+    assert [each.error_code for each in said] == ["engine_crashed", "engine_crashed", None]
+    assert bench.model.restarts == 1 and len(bench.workers) == 2
+    bench.worker.ready()
+    assert state(said[2]) == "speaking"
+
+
+def test_crash_while_loading_fails_those_who_wait_and_does_not_loop() -> None:
+    bench = Bench()
+    utterance = bench.say()
+    told: list[float | CosydError] = []
+    bench.model.load(told.append)
+    bench.worker.gone()
+    assert utterance.error_code == "engine_crashed"
+    assert isinstance(told[0], CosydError) and len(bench.workers) == 1
+
+
+def test_failed_load_says_why() -> None:
+    bench = Bench()
+    utterance = bench.say()
+    bench.worker.report("load_failed", code="model_load_failed", message="flow.pt is cut off")
+    bench.worker.gone()
+    assert utterance.error_code == "model_load_failed"
+    assert bench.owner.sent[0]["message"] == "flow.pt is cut off"
+    bench.say()
+    assert len(bench.workers) == 2, "the next one tries again"
+
+
+def test_load_that_never_ends_is_given_up() -> None:
+    bench = Bench(load_timeout_s=10)
+    bench.say()
+    bench.clock.pass_s(10)
+    assert bench.worker.killed
+
+
+def test_hung_engine_is_replaced_and_the_next_one_served() -> None:
+    bench = Bench(engine_timeout_s=5)
+    utterance = bench.say()
+    bench.worker.ready()
+    bench.clock.pass_s(5)
+    bench.clock.pass_s(5)
+    assert bench.worker.killed
+    bench.worker.gone()
+    assert utterance.error_code == "engine_timeout"
+    bench.worker.ready()
+    after = bench.say()
+    assert state(after) == "speaking"
+
+
+def test_busy_engine_that_answers_probes_is_left_alone() -> None:
+    bench = Bench(engine_timeout_s=5)
+    bench.say()
+    bench.worker.ready()
+    for _ in range(20):
+        bench.clock.pass_s(4)
+        bench.worker.report("alive")
+    assert not bench.worker.killed
+
+
+def test_idle_worker_is_not_probed() -> None:
+    bench = Bench(engine_timeout_s=5, keep_alive_s=-1)
+    utterance = bench.say()
+    bench.worker.ready()
+    bench.speak(utterance)
+    bench.clock.pass_s(100)
+    probes = bench.worker.kinds().count("probe")
+    bench.clock.pass_s(1000)
+    assert bench.worker.kinds().count("probe") == probes and not bench.worker.killed
+
+
+def test_stop_that_does_not_halt_replaces_the_worker() -> None:
+    bench = Bench(halt_timeout_s=0.3)
+    first = bench.say()
+    bench.worker.ready()
+    first.stop()
+    late = bench.say()
+    bench.clock.pass_s(0.3)
+    assert bench.worker.killed and state(late) == "queued"
+    bench.worker.gone()
+    bench.worker.ready()
+    assert state(late) == "speaking"
+
+
+def test_stop_that_does_not_halt_spares_other_speakers_for_a_while() -> None:
+    bench = Bench(halt_timeout_s=0.3)
+    first, other = bench.say(), bench.say()
+    bench.worker.ready()
+    first.stop()
+    late = bench.say()
+    bench.clock.pass_s(3)
+    assert not bench.worker.killed and state(other) == "speaking" and state(late) == "queued"
+    bench.clock.pass_s(0.3)
+    assert bench.worker.killed, "it hangs"
+    bench.worker.gone()
+    assert other.error_code == "engine_timeout"
+    bench.worker.ready()
+    assert state(late) == "speaking"
+
+
+def test_slow_halt_beside_other_speakers_costs_nobody() -> None:
+    bench = Bench(halt_timeout_s=0.3)
+    first, other = bench.say(), bench.say()
+    bench.worker.ready()
+    first.stop()
+    bench.clock.pass_s(2)
+    bench.worker.report("halted", stream=bench.worker.last("cancel")["stream"])
+    bench.clock.pass_s(5)
+    assert not bench.worker.killed and state(other) == "speaking"
+
+
+def test_unload_refuses_while_in_use() -> None:
+    bench = Bench()
+    utterance = bench.say()
+    with pytest.raises(Busy):
+        bench.model.unload()
+    bench.worker.ready()
+    with pytest.raises(Busy):
+        bench.model.unload()
+    bench.speak(utterance)
+    bench.model.unload()
+    assert bench.worker.closed
+
+
+def test_load_tells_everybody_once() -> None:
+    bench = Bench()
+    told: list[float | CosydError] = []
+    bench.model.load(told.append)
+    bench.model.load(told.append)
+    bench.clock.pass_s(1)
+    bench.worker.ready()
+    bench.model.load(told.append)
+    assert told == [1000.0, 1000.0, 0.0]
+
+
+def test_stopped_while_queued_never_reaches_the_worker() -> None:
+    bench = Bench()
+    bench.say().stop()
+    bench.worker.ready()
+    assert "speak" not in bench.worker.kinds()
+
+
+def test_end_fails_everybody_and_starts_nothing() -> None:
+    bench = Bench()
+    utterance = bench.say()
+    bench.worker.ready()
+    bench.model.end()
+    bench.worker.gone()
+    assert utterance.error_code == "shutting_down"
+    assert bench.worker.killed and len(bench.workers) == 1
+
+
+def test_every_state_of_the_table_can_be_left() -> None:
+    assert {before for before, _ in MODEL} == set(MODEL.values())
+
+
+class Races(RuleBasedStateMachine):
+    """Anything in any order: every utterance ends at most once, and nothing is left behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(keep_alive_s=3, engine_timeout_s=4, halt_timeout_s=1, load_timeout_s=20)
+        self.said: list[Utterance] = []
+        self.gone: set[int] = set()
+
+    def _worker_lives(self) -> bool:
+        return bool(self.bench.workers) and len(self.bench.workers) not in self.gone
+
+    @rule(priority=st.integers(-1, 1), keep_alive=st.sampled_from([None, 0, -1, 2]))
+    def say(self, priority: int, keep_alive: float | None) -> None:
+        self.said.append(self.bench.say(priority=priority, keep_alive=keep_alive))
+
+    @precondition(lambda self: self.said)
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.said)).stop()
+
+    @precondition(lambda self: self.said)
+    @rule(data=st.data(), how=st.sampled_from(["pause", "resume"]))
+    def hold(self, data: st.DataObject, how: str) -> None:
+        getattr(data.draw(st.sampled_from(self.said)), how)()
+
+    @precondition(lambda self: self.bench.model.state == "loading" and self._worker_lives())
+    @rule()
+    def ready(self) -> None:
+        self.bench.worker.ready()
+
+    @precondition(lambda self: self.bench.model.state == "ready" and self._worker_lives())
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        speaking = self.bench.model._speaking
+        if not speaking:
+            return
+        stream = data.draw(st.sampled_from(sorted(speaking)))
+        utterance = speaking[stream]
+        self.bench.worker.report("chunk", stream=stream, pcm=b"\0\0" * 960, text_end=1)
+        self.bench.worker.report(
+            "done", stream=stream, samples=960, synth_ms=1.0, rss_bytes=1, vram_bytes=None
+        )
+        drain(utterance, self.bench.owner)
+
+    @precondition(lambda self: self._worker_lives())
+    @rule()
+    def halted(self) -> None:
+        for order in self.bench.worker.orders:
+            if order["type"] == "cancel":
+                self.bench.worker.report("halted", stream=order["stream"])
+
+    @precondition(lambda self: self._worker_lives())
+    @rule()
+    def worker_ends(self) -> None:
+        self.gone.add(len(self.bench.workers))
+        self.bench.worker.gone()
+
+    @rule(seconds=st.floats(0, 6))
+    def time_passes(self, seconds: float) -> None:
+        self.bench.clock.pass_s(seconds)
+
+    @invariant()
+    def one_terminal_message_each(self) -> None:
+        kinds = ("finished", "stopped", "failed")
+        ends = [m["id"] for m in self.bench.owner.sent if m["type"] in kinds]
+        assert len(ends) == len(set(ends))
+        assert set(ends) == {u.id for u in self.said if u.outcome is not None}
+
+    @invariant()
+    def users_are_those_not_ended(self) -> None:
+        assert self.bench.model.users == sum(u.outcome is None for u in self.said)
+
+    @invariant()
+    def a_model_in_use_is_never_unloaded(self) -> None:
+        if self.bench.model.state == "unloading":
+            begun = [u for u in self.said if u.outcome is None and u.source is not None]
+            assert not begun
+
+    @invariant()
+    def whoever_waits_is_waited_for(self) -> None:
+        if any(u.outcome is None for u in self.said):
+            assert self.bench.model.state != "absent"
+
+    @invariant()
+    def one_worker_at_a_time(self) -> None:
+        assert set(range(1, len(self.bench.workers))) <= self.gone
+
+
+Races.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRaces = Races.TestCase
