@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cosyd.cli.failure import Failure, note
+from cosyd.cli.speaker import Speaker
 from cosyd.cli.target import Target
 
 _TRUST_SAMPLES: Final = 2 * 48_000
@@ -16,14 +17,14 @@ player programs open without a device and fail at the first sound."""
 class Either:
     """Plays as long as that works from the start; else `open_file` gets all of it."""
 
-    def __init__(self, speaker: Target, open_file: Callable[[], Target], sample_rate: int) -> None:
-        """Opens the device at once: whether it can play decides the pace to ask for."""
-        self._target = speaker
+    def __init__(self, speaker: Speaker, open_file: Callable[[], Target], sample_rate: int) -> None:
+        """Tries the device out at once: whether it can play decides the pace to ask for."""
+        self._target: Target = speaker
         self._open_file = open_file
         self._rate = sample_rate
         self._kept: list[bytes] | None = []
         self._kept_bytes = 0
-        self._attempt(lambda: speaker.prepare(sample_rate))
+        self._attempt(lambda: speaker.try_out(sample_rate))
         self.pace = self._target.pace
 
     def prepare(self, sample_rate: int) -> None:
@@ -62,7 +63,7 @@ class Either:
             if self._kept is None:
                 raise
             self._target.abort()
-            note(f"{failure}; writing a file instead")
+            note(f"{failure.__cause__ or failure}; writing a file instead")
             self._switch(last)
 
     def _switch(self, last: int | None) -> None:

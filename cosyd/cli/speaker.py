@@ -30,6 +30,13 @@ class Speaker:
             with _sound_failure():
                 self._player = open_player(self._device, sample_rate)
 
+    def try_out(self, sample_rate: int) -> None:
+        """Play a little silence: some player programs only find out then that nothing works."""
+        self.prepare(sample_rate)
+        with _sound_failure():
+            self._open.write(bytes(2 * (sample_rate // 50)))
+            self._open.drain()
+
     def write(self, pcm: bytes) -> None:
         """Play one frame; waits while the device's buffer is full."""
         with _sound_failure():
