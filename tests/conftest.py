@@ -14,9 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cosyd.client.sync import connect
 from cosyd.errors import CosydError
+
+# Machines are noisy: how long an example takes says nothing about what it tests.
+settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("noisy")
 
 VOICEPACKS = Path(__file__).parent / "voicepacks"
 
