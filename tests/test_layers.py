@@ -28,7 +28,7 @@ ALLOWED = {
     "text": {"errors"},
     "voices": {"errors", "logs"},
     "link": {"errors", "logs", "wire.fields", "wire.framing"},
-    "engines": {"config", "errors", "paths", "text", "voices.voicepack"},
+    "engines": {"config", "errors", "paths", "text", "voices.recording", "voices.voicepack"},
     "worker": {
         *("audio.chain", "audio.loudness", "engines.base", "engines.registry", "errors"),
         *("link.orders", "logs", "voices.voicepack", "wire.messages"),

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from cosyd.client.autostart import dialler
+from cosyd.client.heard import Heard
 from cosyd.client.result import Result, Server, Started, result_of, server_of, started_of
 from cosyd.client.stream import Stream
 from cosyd.wire.connection import ClientConnection
-from cosyd.wire.inbox import Inbox, Mark
+from cosyd.wire.inbox import Inbox
 
 if TYPE_CHECKING:
     import os
@@ -153,7 +154,7 @@ class AsyncClient:
         return call.result()
 
 
-class AsyncUtterance:
+class AsyncUtterance(Heard):
     """One thing being said. Iterate it for its audio, or `play` or `save` it."""
 
     def __init__(self, client: AsyncClient, stream: Stream, inbox: Inbox) -> None:
@@ -161,13 +162,8 @@ class AsyncUtterance:
         self._client = client
         self._stream = stream
         self._core = stream.core
-        self._inbox = inbox
+        super().__init__(inbox)
         self._player: Player | None = None
-
-    @property
-    def id(self) -> int:
-        """Its number on this connection."""
-        return self._inbox.id
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Frames as they come (20 ms each by default), all of one size, the last one padded.
@@ -242,26 +238,6 @@ class AsyncUtterance:
         self._core.collect(self._inbox)
         await self._stream.wait(lambda: self._inbox.ended or self._inbox.stuck)
         return result_of(self._inbox)
-
-    @property
-    def offset(self) -> int:
-        """Samples received so far; of a stopped one, what the daemon had sent."""
-        return self._inbox.offset
-
-    @property
-    def text_end(self) -> int:
-        """Character position reached (estimated) at the last pause, resume or stop."""
-        return self._inbox.text_end
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is paused, by whomever, as far as we have heard."""
-        return self._inbox.paused
-
-    @property
-    def marks(self) -> list[Mark]:
-        """Where sentences begin, as far as they have arrived: kind, offset, start, end."""
-        return list(self._inbox.marks)
 
     async def play(self, device: str | None = None) -> Result:
         """Play it on a loudspeaker, as `Utterance.play`; cancelling falls silent at once."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from cosyd.client.autostart import dialler
 from cosyd.client.channel import Channel
+from cosyd.client.heard import Heard
 from cosyd.client.result import Result, Server, Started, result_of, server_of, started_of
 from cosyd.wire.connection import ClientConnection
-from cosyd.wire.inbox import Inbox, Mark
+from cosyd.wire.inbox import Inbox
 
 if TYPE_CHECKING:
     import os
@@ -174,20 +175,15 @@ class Client:
         return call.result()
 
 
-class Utterance:
+class Utterance(Heard):
     """One thing being said. Iterate it for its audio, or `play` or `save` it."""
 
     def __init__(self, client: Client, channel: Channel, inbox: Inbox) -> None:
         """Use `Client.say`."""
         self._client = client
         self._channel = channel
-        self._inbox = inbox
+        super().__init__(inbox)
         self._player: Player | None = None
-
-    @property
-    def id(self) -> int:
-        """Its number on this connection."""
-        return self._inbox.id
 
     def __iter__(self) -> Iterator[bytes]:
         """Frames as they come (20 ms each by default), all of one size, the last one padded.
@@ -255,26 +251,6 @@ class Utterance:
             core.collect(self._inbox)
         self._channel.wait(lambda: self._inbox.ended or self._inbox.stuck)
         return result_of(self._inbox)
-
-    @property
-    def offset(self) -> int:
-        """Samples received so far; of a stopped one, what the daemon had sent."""
-        return self._inbox.offset
-
-    @property
-    def text_end(self) -> int:
-        """Character position reached (estimated) at the last pause, resume or stop."""
-        return self._inbox.text_end
-
-    @property
-    def paused(self) -> bool:
-        """Whether it is paused, by whomever, as far as we have heard."""
-        return self._inbox.paused
-
-    @property
-    def marks(self) -> list[Mark]:
-        """Where sentences begin, as far as they have arrived: kind, offset, start, end."""
-        return list(self._inbox.marks)
 
     def play(self, device: str | None = None) -> Result:
         """Play it on a loudspeaker; returns when all of it was heard.
