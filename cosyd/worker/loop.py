@@ -44,6 +44,10 @@ class Worker:
         self._leave = leave
         self._inbox: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._speeches: dict[int, Speech] = {}
+        self._begun = 0  # number of the last stream that was begun: they grow
+        self._batch: list[Speech] = []
+        self._picking = threading.Lock()  # around `cancelled` and the batch
+        self._sending = threading.Lock()
         self._voices: dict[str, Voicepack] = {}
 
     def run(self) -> None:
@@ -52,8 +56,10 @@ class Worker:
         while True:
             for order in self._waiting_orders():
                 getattr(self, f"_on_{order['type']}")(order)
-            if batch := pick(self._speeches.values(), self._engine.batch):
-                self._step(batch)
+            with self._picking:
+                self._batch = pick(self._speeches.values(), self._engine.batch)
+            if self._batch:
+                self._step(self._batch)
 
     # the reading thread ------------------------------------------------------------------
 
@@ -68,9 +74,12 @@ class Worker:
             self._leave(0)  # the daemon is gone or has no use for us any more
 
     def _accept(self, message: dict[str, Any]) -> None:
-        if message["type"] == "cancel":
-            self._interrupt(message["stream"])
-        self._inbox.put({"type": message["type"], **check_order(message)})
+        order = {"type": message["type"], **check_order(message)}
+        if order["type"] == "cancel" and not self._interrupt(order["stream"]):
+            # Another stream's step may run: whoever cancelled this one need not wait for that.
+            self._send(pack("halted", stream=order["stream"]))
+            order["type"] = "drop"
+        self._inbox.put(order)
 
     def _receive(self) -> bytes:
         try:
@@ -78,10 +87,16 @@ class Worker:
         except ConnectionError:
             return b""
 
-    def _interrupt(self, number: int) -> None:
-        if (speech := self._speeches.get(number)) is not None:
+    def _interrupt(self, number: int) -> bool:
+        """Whether a step of it may run, or still begin."""
+        begun = self._begun
+        if (speech := self._speeches.get(number)) is None:
+            return number > begun  # else it has ended
+        with self._picking:
             speech.cancelled = True
-            speech.stream.interrupt()
+            running = speech in self._batch
+        speech.stream.interrupt()
+        return running
 
     # the computing thread ----------------------------------------------------------------
 
@@ -147,6 +162,7 @@ class Worker:
             self._fail(order["stream"], speech)
         else:
             self._speeches[order["stream"]] = speech
+        self._begun = order["stream"]
 
     def _open(self, order: dict[str, Any]) -> Speech:
         voice = self._voice(order["voice"])
@@ -177,6 +193,9 @@ class Worker:
             speech.grant(order["samples"])
             self._deliver(speech)
 
+    def _on_drop(self, order: dict[str, Any]) -> None:
+        self._drop(order["stream"])
+
     def _on_cancel(self, order: dict[str, Any]) -> None:
         self._drop(order["stream"])
         self._send(pack("halted", stream=order["stream"]))
@@ -194,6 +213,7 @@ class Worker:
 
     def _send(self, *reports: bytes) -> None:
         try:
-            self._link.sendall(b"".join(reports))
+            with self._sending:
+                self._link.sendall(b"".join(reports))
         except ConnectionError:
             self._leave(0)
