@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,7 @@ from bench.home import kokoro_missing
 from bench.machine import BUSY_LOAD, Machine, this_machine
 from bench.report import replace_block, tables
 from bench.store import DOCS, result_file, write_json
+from cosyd.errors import CosydError
 
 Section = Callable[[Effort], Findings]
 
@@ -68,8 +70,16 @@ def run(names: list[str], effort: Effort) -> Findings:
     findings = Findings()
     for number, name in enumerate(names, 1):
         print(f"[{number}/{len(names)}] {name} …", file=sys.stderr, flush=True)
-        findings.extend(SECTIONS[name](effort))
+        findings.extend(attempt(name, effort))
     return findings
+
+
+def attempt(name: str, effort: Effort) -> Findings:
+    """One section's findings; what fails is told, and costs the others nothing."""
+    try:
+        return SECTIONS[name](effort)
+    except (RuntimeError, OSError, CosydError, subprocess.CalledProcessError) as error:
+        return Findings(skipped={name: str(error)})
 
 
 def document(findings: Findings, machine: Machine, effort: Effort, load_after: float) -> str:

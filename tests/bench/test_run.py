@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench import quality, speed
+from bench.effort import Effort
+from bench.figures import Findings
 from bench.home import home
 from bench.sentences import Sentence
 from bench.wire import Link
@@ -37,6 +39,20 @@ def test_unknown_sections_are_refused(capsys: pytest.CaptureFixture[str]) -> Non
         with pytest.raises(SystemExit):
             speed.main(arguments)
     assert "choose out of overhead" in capsys.readouterr().err
+
+
+def test_a_section_that_fails_costs_the_others_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_effort: Effort) -> Findings:
+        raise RuntimeError("the engine hung")
+
+    monkeypatch.setitem(speed.SECTIONS, "pipe", failing)
+    file = tmp_path / "found.json"
+    assert speed.main(["--quick", "--only", "pipe,overhead", "--json", str(file)]) == 0
+    found = json.loads(file.read_text())
+    assert found["skipped"] == {"pipe": "the engine hung"} and found["figures"]
+    assert "Not measured: pipe: the engine hung" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("linux_only")
