@@ -45,7 +45,7 @@ $(VENV)/.kokoro: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing cosyd with what its tests need into $(VENV) (once) …"
-	$(call install,-e '.[kokoro,dev]')
+	$(call install,-e '.[kokoro,cosyvoice2,dev]')
 	@touch $(VENV)/.kokoro
 
 say: $(VENV)/.kokoro
