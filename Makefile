@@ -30,6 +30,9 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || \
 	  { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV); }
 
+# A variable, because a comma in a call's argument would end it.
+DEV := -e '.[kokoro,cosyvoice2,dev]'
+
 define install
 	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  $(BIN)/python -m pip install --disable-pip-version-check $(1); \
@@ -45,7 +48,7 @@ $(VENV)/.kokoro: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing cosyd with what its tests need into $(VENV) (once) …"
-	$(call install,-e '.[kokoro,cosyvoice2,dev]')
+	$(call install,$(DEV))
 	@touch $(VENV)/.kokoro
 
 say: $(VENV)/.kokoro
