@@ -31,8 +31,8 @@ class Home:
         self.log = folder / "state" / "cosyd" / "log" / "cosyd.log"
         self.env = {
             "COSYD_VOICEPACKS": str(ROOT / "tests" / "voicepacks"),  # the tone engine's voice
-            "COSYD_KEEP_ALIVE": "600",
-            "COSYD_IDLE_TIMEOUT": "600",
+            "COSYD_KEEP_ALIVE": "120",
+            "COSYD_IDLE_TIMEOUT": "60",
             **self._places(folder),
         }
 

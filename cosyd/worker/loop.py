@@ -46,7 +46,8 @@ class Worker:
         self._speeches: dict[int, Speech] = {}
         self._begun = 0  # number of the last stream that was begun: they grow
         self._batch: list[Speech] = []
-        self._picking = threading.Lock()  # around `cancelled` and the batch
+        self._unwanted: set[int] = set()  # cancelled before they were begun
+        self._picking = threading.Lock()  # around what both threads look at: all of the above
         self._sending = threading.Lock()
         self._voices: dict[str, Voicepack] = {}
 
@@ -88,11 +89,12 @@ class Worker:
             return b""
 
     def _interrupt(self, number: int) -> bool:
-        """Whether a step of it may run, or still begin."""
-        begun = self._begun
-        if (speech := self._speeches.get(number)) is None:
-            return number > begun  # else it has ended
+        """Whether a step of it runs. If not, none will."""
         with self._picking:
+            if (speech := self._speeches.get(number)) is None:
+                if number > self._begun:
+                    self._unwanted.add(number)
+                return False
             speech.cancelled = True
             running = speech in self._batch
         speech.stream.interrupt()
@@ -157,12 +159,18 @@ class Worker:
             )
 
     def _on_speak(self, order: dict[str, Any]) -> None:
+        number = order["stream"]
         speech = attempt(lambda: self._open(order))
+        with self._picking:
+            self._begun = number
+            if isinstance(speech, Speech):
+                self._speeches[number] = speech
+            unwanted = number in self._unwanted
+            self._unwanted.discard(number)
         if isinstance(speech, CosydError):
-            self._fail(order["stream"], speech)
-        else:
-            self._speeches[order["stream"]] = speech
-        self._begun = order["stream"]
+            self._fail(number, speech)
+        elif unwanted:
+            self._drop(number)
 
     def _open(self, order: dict[str, Any]) -> Speech:
         voice = self._voice(order["voice"])

@@ -45,6 +45,8 @@ class SoundServer:
             [
                 *["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1"],
                 *["--use-pid-file=no", "--disallow-exit", "--realtime=no", "--high-priority=no"],
+                # A client that dies while its memory is shared makes some versions abort.
+                *["--disable-shm=yes", "--enable-memfd=no"],
                 f"--log-target=file:{self.folder}/log",
                 *["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self.socket}"],
                 *["-L", f"module-null-sink sink_name={SINK} rate={RATE} {SINK_FORMAT}"],

@@ -154,8 +154,8 @@ def test_what_was_cancelled_before_it_began_never_computes(rig: Rig) -> None:
     assert rig.stepping() == "two"
     rig.speak(3, "three")
     rig.order("cancel", stream=3)
+    assert rig.until("halted")["stream"] == 3  # while the step runs that nobody has let go on
     rig.speak(4, "four")
     rig.settle()
     rig.engine.may_end.release(4)
-    assert rig.until("halted")["stream"] == 3
     assert {rig.stepping() for _ in range(3)} == {"two", "four"}
