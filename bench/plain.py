@@ -6,12 +6,15 @@ each line `first` when the first chunk is there and `end SECONDS` when all of th
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from cosyd.engines.base import Chunk, Request
+from cosyd import config
+from cosyd.engines.base import Chunk, Request, Settings
 from cosyd.engines.kokoro import engine as kokoro
 from cosyd.engines.kokoro import weights
+from cosyd.paths import data_dir
 from cosyd.voices.voicepack import load
 
 VOICEPACKS = Path(__file__).parent.parent / "voicepacks" / "kokoro"
@@ -31,7 +34,7 @@ def _say(engine: kokoro.KokoroEngine, voice: Path, text: str) -> float:
 
 def main(voice: str) -> None:
     """Speak until standard input ends."""
-    engine = kokoro.load(weights.MODEL)
+    engine = kokoro.load(weights.MODEL, Settings(data_dir(config.load(os.environ))))
     print("ready", flush=True)
     for line in sys.stdin:
         seconds = _say(engine, VOICEPACKS / voice, line.strip())

@@ -33,13 +33,37 @@ class Config(NamedTuple):
     """How long a shutdown lets what is being said go on."""
     max_queued: int = 64
     """Utterances that may wait for one model."""
+    max_resident: int = 3
+    """Models that may be resident at once."""
+    ram_budget_mb: int = 0
+    """Memory that resident models may take together; 0: three quarters of the machine's."""
+    vram_budget_mb: int = 0
+    """The same on the GPU; 0: what its driver calls free."""
+    min_residency_s: float = 10.0
+    """How long a model stays before it may make room for another."""
+    preload: tuple[str, ...] = ()
+    """Models that are loaded when the daemon starts."""
+    backoff_s: float = 0.5
+    """Wait before a model that died is loaded again; doubled at each death in a row."""
+    backoff_max_s: float = 30.0
+    breaker_crashes: int = 3
+    """Deaths in a row after which a model is not tried again for `breaker_s`."""
+    breaker_s: float = 60.0
+    device: str = "auto"
+    """Where engines compute: "auto", "cpu", "cuda", "cuda:1", "mps"."""
+    precision: str = "auto"
+    """In which numbers: "auto", "fp32", "bf16", "fp16", "int8"."""
     worker_nice: int = 10
     """Added to the niceness of the engines' processes."""
     voicepacks: str = ""
     """More directories with voicepacks, separated by ":"."""
     data_dir: str = ""
     """Where models and cloned voices live; "": the platform's data directory."""
+    metrics_socket: str = ""
+    """Path of a second Unix socket that answers with Prometheus text; "": none."""
     log_level: str = "info"
+    log_format: str = "text"
+    """"text" or "json", a line an event."""
     log_file: str = ""
     """Where a daemon that was started by a client logs; "": the platform's log directory."""
 
@@ -57,7 +81,10 @@ def _names(field: str) -> list[str]:
 
 
 def _convert(field: str, text: str) -> Any:
-    kind: Callable[[str], Any] = type(Config._field_defaults[field])
+    default = Config._field_defaults[field]
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    kind: Callable[[str], Any] = type(default)
     try:
         return kind(text)
     except ValueError as error:

@@ -21,7 +21,7 @@ from cosyd.engines.base import Descriptor
 from cosyd.errors import CosydError
 from cosyd.link.host import Host, Listener, spawn_python
 from cosyd.logs import event, set_up
-from cosyd.paths import SOCKET_PATH_MAX, socket_path, voicepack_dirs
+from cosyd.paths import SOCKET_PATH_MAX, data_dir, socket_path, voicepack_dirs
 from cosyd.rendezvous import listen_at, own_lock, prepare_directory
 from cosyd.voices.catalog import Catalog
 
@@ -58,6 +58,8 @@ def _starter(config: Config) -> Start:
     def start(listener: Listener, engine: Descriptor, model: str) -> Host:
         host = Host(listener)
         arguments = ["-m", "cosyd.worker", "--engine", engine.name, "--model", model]
+        arguments += ["--data-dir", str(data_dir(config)), "--device", config.device]
+        arguments += ["--precision", config.precision]
         arguments += ["--nice", str(config.worker_nice), "--log-level", config.log_level]
         task = asyncio.get_running_loop().create_task(host.run(spawn_python, arguments))
         _TASKS.add(task)

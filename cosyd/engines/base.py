@@ -7,11 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
     from cosyd.errors import CosydError
     from cosyd.voices.voicepack import Voicepack
+
+
+class Settings(NamedTuple):
+    """What of the daemon's configuration engines are told."""
+
+    data_dir: Path
+    """Models live in its `models`, cloned voices in its `voicepacks`."""
+    device: str = "auto"
+    """"auto" (the best there is), "cpu", "cuda", "cuda:1", "mps"."""
+    precision: str = "auto"
+    """"auto" (what suits the device), "fp32", "bf16", "fp16", "int8"."""
 
 
 class Span(NamedTuple):
@@ -97,7 +110,8 @@ class Descriptor:
 
     name: str
     factory: str
-    """"module:function" of `(model: str) -> Engine`, called in the worker; loads the weights.
+    """"module:function" of `(model: str, settings: Settings) -> Engine`, called in the worker;
+    loads the weights.
     Raises `ModelNotFound`, `ModelLoadFailed`, `EngineNotInstalled` or `OutOfMemory`."""
     requires: tuple[str, ...]
     """Import names that must be findable, or the engine counts as not installed."""

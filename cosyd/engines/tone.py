@@ -24,7 +24,16 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from cosyd.engines.base import Chunk, Descriptor, Engine, EngineStream, Interrupted, Request, Span
+from cosyd.engines.base import (
+    Chunk,
+    Descriptor,
+    Engine,
+    EngineStream,
+    Interrupted,
+    Request,
+    Settings,
+    Span,
+)
 from cosyd.errors import BadRequest, CosydError, EmptyText, Internal, ModelLoadFailed
 
 if TYPE_CHECKING:
@@ -55,7 +64,7 @@ _KNOBS: Final = (
 )
 
 
-def load(model: str) -> Engine:
+def load(model: str, _settings: Settings) -> Engine:
     """The engine. The model "tone-broken" fails to load, "tone-dead" dies while loading."""
     if model == "tone-broken":
         raise ModelLoadFailed("tone.weights: tensor 'pitch' is missing: it is meant to be")

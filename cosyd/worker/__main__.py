@@ -8,9 +8,10 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 
 from cosyd.audio.chain import Chain
-from cosyd.engines.base import Engine
+from cosyd.engines.base import Engine, Settings
 from cosyd.engines.registry import find
 from cosyd.errors import CosydError, EngineNotInstalled
 from cosyd.link.orders import pack
@@ -37,12 +38,12 @@ def _die_with_the_daemon() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _load(engine: str, model: str) -> Engine:
+def _load(engine: str, model: str, settings: Settings) -> Engine:
     descriptor = find(engine)
     if descriptor is None:
         raise EngineNotInstalled(f"no engine is called {engine!r}")
     module, _, name = descriptor.factory.partition(":")
-    loaded: Engine = getattr(importlib.import_module(module), name)(model)
+    loaded: Engine = getattr(importlib.import_module(module), name)(model, settings)
     loaded.warm_up()
     Chain(loaded.sample_rate, 48_000, 1.0, "s16le").flush()  # soxr's first use takes some ms too
     return loaded
@@ -53,6 +54,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--engine", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--link-fd", type=int, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()
@@ -69,7 +73,8 @@ def main() -> int:
     set_up(args.log_level)
     link = socket.socket(fileno=args.link_fd)
     link.set_inheritable(False)
-    engine = attempt(lambda: _load(args.engine, args.model))
+    settings = Settings(args.data_dir, args.device, args.precision)
+    engine = attempt(lambda: _load(args.engine, args.model, settings))
     if isinstance(engine, CosydError):
         link.sendall(pack("load_failed", code=engine.code, message=engine.message))
         return 1

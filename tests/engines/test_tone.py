@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosyd.engines.base import Chunk, EngineStream, Interrupted, Request
+from cosyd.engines.base import Chunk, EngineStream, Interrupted, Request, Settings
 from cosyd.engines.tone import load
 from cosyd.errors import BadRequest, CosydError, EmptyText, ModelLoadFailed
 from cosyd.voices.voicepack import load as load_voicepack
 
 REQUEST = Request(load_voicepack(Path(__file__).parents[1] / "voicepacks" / "tone" / "tone"))
-ENGINE = load("tone")
+ENGINE = load("tone", Settings(Path()))
 
 
 def outcomes(stream: EngineStream) -> list[Chunk | CosydError | None]:
@@ -66,7 +66,7 @@ def test_knobs_are_checked() -> None:
 
 def test_broken_model() -> None:
     with pytest.raises(ModelLoadFailed, match="tensor 'pitch'"):
-        load("tone-broken")
+        load("tone-broken", Settings(Path()))
 
 
 def test_slow_step_is_interrupted() -> None:

@@ -28,7 +28,14 @@ def test_the_real_engine_leaves_no_device_id(tmp_path: Path) -> None:
         env |= {"HOME": str(tmp_path), "COSYD_DATA_DIR": str(tmp_path / "data")}
         env.pop("ORT_DISABLE_TELEMETRY", None)
         command = [sys.executable, "-P", "-m", "cosyd.worker", "--engine", "kokoro"]
-        command += ["--model", "kokoro-82m", "--link-fd", str(theirs.fileno())]
+        command += [
+            "--model",
+            "kokoro-82m",
+            "--data-dir",
+            str(tmp_path),
+            "--link-fd",
+            str(theirs.fileno()),
+        ]
         with subprocess.Popen(command, env=env, pass_fds=(theirs.fileno(),)) as worker:
             theirs.close()
             assert b"ready" in ours.recv(4096)

@@ -25,7 +25,8 @@ class Link:
         self.sock.settimeout(GUARD_S)
         with theirs:
             command = [sys.executable, "-P", "-m", "cosyd.worker", "--engine", "tone"]
-            command += ["--model", model, "--link-fd", str(theirs.fileno()), "--nice", "5"]
+            command += ["--model", model, "--data-dir", "/nowhere"]
+            command += ["--link-fd", str(theirs.fileno()), "--nice", "5"]
             self.process = subprocess.Popen(
                 command, pass_fds=(theirs.fileno(),), stdout=subprocess.PIPE
             )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosyd import config as settings
-from cosyd.engines.base import Interrupted, Request
+from cosyd.engines.base import Interrupted, Request, Settings
 from cosyd.engines.kokoro import DESCRIPTOR, g2p_en, vocab, weights
 from cosyd.engines.kokoro.phonemes import phonemes
 from cosyd.engines.segmented import SegmentEngine, SegmentStream
@@ -24,7 +23,6 @@ from cosyd.errors import (
     Unsupported,
     VoiceNotFound,
 )
-from cosyd.paths import data_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +39,7 @@ STYLE_SHAPE = (vocab.MAX_PHONEMES, 256)
 _SHRINK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 
 
-def load(model: str) -> KokoroEngine:
+def load(model: str, settings: Settings) -> KokoroEngine:
     """The engine with its weights loaded; the factory of the descriptor.
 
     Raises:
@@ -50,7 +48,7 @@ def load(model: str) -> KokoroEngine:
     """
     if model != weights.MODEL:
         raise ModelNotFound(f"no model {model!r}: kokoro's is {weights.MODEL!r}")
-    path = weights.model_file(data_dir(settings.load(os.environ)) / "models" / weights.MODEL)
+    path = weights.model_file(settings.data_dir / "models" / weights.MODEL)
     lexicons = threading.Thread(target=g2p_en.load, name="lexicons")
     lexicons.start()  # Python's work, while onnxruntime builds the graph on the other core
     try:

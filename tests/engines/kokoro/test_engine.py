@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cosyd.engines.base import Chunk, Interrupted, Request, Span
+from cosyd.engines.base import Chunk, Interrupted, Request, Settings, Span
 from cosyd.engines.kokoro import DESCRIPTOR, engine, weights
 from cosyd.engines.kokoro.engine import KokoroEngine
 from cosyd.engines.segmented import SegmentStream
@@ -34,10 +33,8 @@ LONG = "The people of the town walked slowly through the old streets until the e
 
 
 @pytest.fixture(scope="module")
-def kokoro(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KokoroEngine]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COSYD_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        yield engine.load(weights.MODEL)
+def kokoro(tmp_path_factory: pytest.TempPathFactory) -> KokoroEngine:
+    return engine.load(weights.MODEL, Settings(tmp_path_factory.mktemp("data")))
 
 
 def opened(
@@ -241,7 +238,7 @@ def test_warm_up(kokoro: KokoroEngine) -> None:
 
 def test_no_other_model() -> None:
     with pytest.raises(ModelNotFound, match="kokoro-82m"):
-        engine.load("kokoro-1000b")
+        engine.load("kokoro-1000b", Settings(Path()))
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
