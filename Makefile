@@ -13,7 +13,7 @@ export TEXT ?= Hello! I am cosyd, and I speak as soon as you ask.
 export VOICE ?=
 export OUT ?=
 
-.PHONY: help say test lint bench quality clean daemon-start daemon-stop daemon-status
+.PHONY: help say test needs lint bench quality clean daemon-start daemon-stop daemon-status
 
 help:
 	@echo 'make say [TEXT="…"] [VOICE=af_heart] [OUT=file.wav]   speak; with OUT, or without a sound device, write a WAV'
@@ -57,7 +57,21 @@ say: $(VENV)/.kokoro
 	if [ -n "$$OUT" ]; then set -- "$$@" --output "$$OUT"; else set -- "$$@" --or-output cosyd.wav; fi; \
 	$(COSY) say "$$@" -- "$$TEXT" && if [ -n "$$OUT" ]; then echo "$$OUT"; fi
 
-test: $(VENV)/.dev
+# What the tests of sound, of systemd and of launchd's call run for real.
+SYSTEM := pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 alsa-utils \
+  systemd dbus-user-session gcc libc6-dev
+APT := apt-get install -y --no-install-recommends
+
+needs:
+	@command -v dpkg-query >/dev/null || exit 0; missing=; for p in $(SYSTEM); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || \
+	  missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then echo "Installing$$missing …"; \
+	  apt-get -qq update && $(APT) -qq $$missing >/dev/null && exit 0; fi; \
+	echo "Tests that need$$missing will skip; as root: $(APT)$$missing"
+
+test: $(VENV)/.dev needs
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev

@@ -33,14 +33,20 @@ class Home:
             "COSYD_VOICEPACKS": str(ROOT / "tests" / "voicepacks"),  # the tone engine's voice
             "COSYD_KEEP_ALIVE": "120",
             "COSYD_IDLE_TIMEOUT": "60",
+            "COSYD_LOG_FORMAT": "json",  # bench.pipe reads it
             **self._places(folder),
         }
 
     def _places(self, folder: Path) -> dict[str, str]:
         """Set as a desktop's session has them where that works: settings could hide costs."""
         if sys.platform == "linux":
-            return {"XDG_RUNTIME_DIR": str(folder), "XDG_STATE_HOME": str(folder / "state")}
-        return {"COSYD_SOCKET": self.socket, "COSYD_LOG_FILE": str(self.log)}
+            places = {"RUNTIME_DIR": folder, "STATE_HOME": folder / "state", "CONFIG_HOME": folder}
+            return {f"XDG_{name}": str(place) for name, place in places.items()}
+        return {
+            "COSYD_SOCKET": self.socket,
+            "COSYD_LOG_FILE": str(self.log),
+            "COSYD_CONFIG": "-",
+        }
 
     def connect(self, autostart: bool = True) -> Client:
         """A client of the daemon, which is started if need be."""

@@ -27,7 +27,8 @@ import yaml
 from cosyd import config
 from cosyd.engines.base import Chunk, Request, Settings
 from cosyd.engines.kokoro import engine as kokoro
-from cosyd.paths import data_dir
+from cosyd.engines.kokoro import loading
+from cosyd.paths import config_file, data_dir
 from cosyd.voices import voicepack
 
 TARBALL_SHA256 = "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860"
@@ -138,7 +139,9 @@ def main() -> None:
     parser.add_argument("tarball", type=Path)
     parser.add_argument("directory", type=Path)
     arguments = parser.parse_args()
-    engine = kokoro.load("kokoro-82m", Settings(data_dir(config.load(os.environ))))
+    engine = loading.load(
+        "kokoro-82m", Settings(data_dir(config.load(os.environ, file=config_file(os.environ))))
+    )
     for voice, style in styles(arguments.tarball):
         directory = arguments.directory / "kokoro" / voice.name
         directory.mkdir(parents=True, exist_ok=True)

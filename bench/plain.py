@@ -13,8 +13,8 @@ from pathlib import Path
 from cosyd import config
 from cosyd.engines.base import Chunk, Request, Settings
 from cosyd.engines.kokoro import engine as kokoro
-from cosyd.engines.kokoro import weights
-from cosyd.paths import data_dir
+from cosyd.engines.kokoro import loading, weights
+from cosyd.paths import config_file, data_dir
 from cosyd.voices.voicepack import load
 
 VOICEPACKS = Path(__file__).parent.parent / "voicepacks" / "kokoro"
@@ -34,7 +34,9 @@ def _say(engine: kokoro.KokoroEngine, voice: Path, text: str) -> float:
 
 def main(voice: str) -> None:
     """Speak until standard input ends."""
-    engine = kokoro.load(weights.MODEL, Settings(data_dir(config.load(os.environ))))
+    engine = loading.load(
+        weights.MODEL, Settings(data_dir(config.load(os.environ, file=config_file(os.environ))))
+    )
     print("ready", flush=True)
     for line in sys.stdin:
         seconds = _say(engine, VOICEPACKS / voice, line.strip())

@@ -1,107 +1,141 @@
-"""Settings: one frozen value, made once from environment and flags; nothing else reads either."""
+"""Settings: one frozen value, made from defaults, file, environment and flags; the last wins.
+
+Nothing else reads any of these. `settings.SETTINGS` says what each setting means.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
+from cosyd.settings import BY_NAME, SETTINGS, BadValue, ConfigError, Setting, near
 
-class ConfigError(ValueError):
-    """A setting has a value it cannot have; the message names the setting."""
+__all__ = ["FILE_VARIABLE", "Config", "ConfigError", "Given", "given", "load"]
+
+FILE_VARIABLE: Final = "COSYD_CONFIG"
+"""The environment variable that names the file; "-": none is read."""
+
+_PREFIX: Final = "COSYD_"
+_TYPO: Final = 0.85
+"""So near to a variable of ours, one that we do not know is a slip and not somebody else's."""
 
 
 class Config(NamedTuple):
-    """All settings. Durations in seconds."""
+    """All settings, each with its default. Durations in seconds, sizes in 10**6 bytes."""
 
     socket: str = ""
-    """Path of the daemon's socket; "": the default place."""
     voice: str = "af_heart"
-    """Voice when a request names none."""
     voice_zh: str = "zm_yunxi"
-    """Voice when a request names none and its text is Chinese."""
     keep_alive_s: float = 300.0
-    """How long a model that nobody uses stays resident; below 0: for ever."""
     idle_timeout_s: float = 1800.0
-    """How long a daemon with no model, connection or utterance stays; below 0: for ever."""
     engine_timeout_s: float = 60.0
-    """How long an engine may make no progress before it is replaced."""
     load_timeout_s: float = 600.0
-    """How long a model may take to load."""
     halt_timeout_s: float = 0.3
-    """How long an engine may go on computing for an utterance that was stopped."""
     drain_timeout_s: float = 30.0
-    """How long a shutdown lets what is being said go on."""
     max_queued: int = 64
-    """Utterances that may wait for one model."""
     max_resident: int = 3
-    """Models that may be resident at once."""
     ram_budget_mb: int = 0
-    """Memory that resident models may take together; 0: three quarters of the machine's."""
     vram_budget_mb: int = 0
-    """The same on the GPU; 0: what its driver calls free."""
     min_residency_s: float = 10.0
-    """How long a model stays before it may make room for another."""
     preload: tuple[str, ...] = ()
-    """Models that are loaded when the daemon starts."""
     backoff_s: float = 0.5
-    """Wait before a model that died is loaded again; doubled at each death in a row."""
     backoff_max_s: float = 30.0
     breaker_crashes: int = 3
-    """Deaths in a row after which a model is not tried again for `breaker_s`."""
     breaker_s: float = 60.0
     device: str = "auto"
-    """Where engines compute: "auto", "cpu", "cuda", "cuda:1", "mps"."""
     precision: str = "auto"
-    """In which numbers: "auto", "fp32", "bf16", "fp16", "int8"."""
     worker_nice: int = 10
-    """Added to the niceness of the engines' processes."""
-    voicepacks: str = ""
-    """More directories with voicepacks, separated by ":"."""
+    voicepacks: tuple[str, ...] = ()
     data_dir: str = ""
-    """Where models and cloned voices live; "": the platform's data directory."""
     metrics_socket: str = ""
-    """Path of a second Unix socket that answers with Prometheus text; "": none."""
     log_level: str = "info"
     log_format: str = "text"
-    """"text" or "json", a line an event."""
     log_file: str = ""
-    """Where a daemon that was started by a client logs; "": the platform's log directory."""
 
 
-_PREFIX = "COSYD_"
-_SHORT = {"keep_alive_s", "idle_timeout_s", "engine_timeout_s"}
-"""Settings whose variable also goes without the unit, as people type it."""
+class Given(NamedTuple):
+    """A value that somebody gave."""
+
+    value: Any
+    origin: str
+    """"file", "environment" or "flag"."""
+    where: str
+    """The file's path, variable, or option."""
 
 
-def _names(field: str) -> list[str]:
-    names = [_PREFIX + field.upper()]
-    if field in _SHORT:
-        names.append(_PREFIX + field.removesuffix("_s").upper())
-    return names
+def load(
+    env: Mapping[str, str], flags: Mapping[str, Any] | None = None, file: str | None = None
+) -> Config:
+    """The settings from `file`, over which `env` (COSYD_…) wins, over which `flags` win.
 
-
-def _convert(field: str, text: str) -> Any:
-    default = Config._field_defaults[field]
-    if isinstance(default, tuple):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    kind: Callable[[str], Any] = type(default)
-    try:
-        return kind(text)
-    except ValueError as error:
-        name = _PREFIX + field.upper()
-        raise ConfigError(f"{name} must be a number, not {text!r}: unset it or mend it") from error
-
-
-def load(env: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Config:
-    """The settings from `env` (COSYD_…), over which `flags` win; None in flags is "not given".
+    `flags` has the fields' names; None is "not given", text is read as in a variable. `file`
+    comes from `paths.config_file`; that it does not exist is no error, unless COSYD_CONFIG
+    names it.
 
     Raises:
-        ConfigError: a value that does not convert, naming the variable.
+        ConfigError: what is wrong, where, and what to type.
     """
-    values: dict[str, Any] = {}
-    for field in Config._fields:
-        for name in _names(field):
-            if env.get(name):
-                values[field] = _convert(field, env[name])
-    values.update({k: v for k, v in (flags or {}).items() if v is not None})
-    return Config(**values)
+    return Config(**{name: each.value for name, each in given(env, flags, file).items()})
+
+
+def given(
+    env: Mapping[str, str], flags: Mapping[str, Any] | None = None, file: str | None = None
+) -> dict[str, Given]:
+    """Field → what was given for it, of all settings that are not the defaults. As `load`."""
+    found = dict(_from_file(env, file))
+    found.update(_from_environment(env))
+    found.update(_from_flags(flags or {}))
+    return found
+
+
+def _from_file(env: Mapping[str, str], file: str | None) -> dict[str, Given]:
+    if file is None:
+        return {}
+    try:
+        os.stat(file)  # noqa: PTH116 - see cosyd.paths on pathlib
+    except (FileNotFoundError, NotADirectoryError):
+        if env.get(FILE_VARIABLE):
+            raise ConfigError(
+                f"{FILE_VARIABLE} names {file}, which does not exist: "
+                "type `cosy config edit` to make it"
+            ) from None
+        return {}
+    except OSError:  # reading it says why
+        pass
+    from cosyd.settings_file import read  # only who has a file pays for reading one
+
+    return {name: Given(value, "file", file) for name, value in read(file).items()}
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    ours = {name for name in env if name.startswith(_PREFIX)}
+    for setting in SETTINGS:
+        for variable in setting.variables:
+            if variable in ours:
+                ours.discard(variable)
+                if env[variable]:
+                    yield setting.name, _from_variable(setting, variable, env[variable])
+    for name in ours - {FILE_VARIABLE}:
+        variables = [variable for setting in SETTINGS for variable in setting.variables]
+        if hint := near(name, variables, _TYPO):
+            raise ConfigError(f"no setting is called {name}{hint}: type `unset {name}`")
+
+
+def _from_variable(setting: Setting, variable: str, text: str) -> Given:
+    try:
+        return Given(setting.parse(text), "environment", variable)
+    except BadValue as error:
+        raise ConfigError(f"{variable} {error}: mend it, or type `unset {variable}`") from error
+
+
+def _from_flags(flags: Mapping[str, Any]) -> Iterator[tuple[str, Given]]:
+    for name, value in flags.items():
+        if value is None:
+            continue
+        setting = BY_NAME[name]
+        try:
+            read = setting.parse if isinstance(value, str) else setting.check
+            yield name, Given(read(value), "flag", setting.flag)
+        except BadValue as error:
+            raise ConfigError(f"{setting.flag} {error}: `cosyd --help` lists all") from error

@@ -1,4 +1,4 @@
-"""Where things are: socket, data, voicepacks, logs. Imports platformdirs only when it must."""
+"""Where things are: settings, socket, data, logs. Imports platformdirs only when it must."""
 
 from __future__ import annotations
 
@@ -9,13 +9,34 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from cosyd.config import Config
+from cosyd.config import FILE_VARIABLE, Config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SOCKET_PATH_MAX: Final = 107 if sys.platform == "linux" else 103
 """Bytes of a Unix socket's path, the terminating NUL not counted."""
+
+
+def config_file(env: Mapping[str, str]) -> str | None:
+    """Where settings are read from (Linux: ~/.config/cosyd/config.toml); None: nowhere.
+
+    $COSYD_CONFIG names another file, or none with "-"; empty is as if unset.
+    """
+    if named := env.get(FILE_VARIABLE):
+        return None if named == "-" else named
+    return os.path.join(config_dir(env), "config.toml")
+
+
+def config_dir(env: Mapping[str, str]) -> str:
+    """The user's directory of cosyd's settings (Linux: ~/.config/cosyd)."""
+    if sys.platform == "linux":  # as platformdirs, 13 ms sooner
+        home = env.get("XDG_CONFIG_HOME", "")
+        home = home if os.path.isabs(home) else os.path.expanduser("~/.config")
+        return os.path.join(home, "cosyd")
+    import platformdirs
+
+    return platformdirs.user_config_dir("cosyd")
 
 
 def runtime_dir(env: Mapping[str, str]) -> str:
@@ -67,7 +88,7 @@ def voicepack_dirs(config: Config) -> Iterator[Path]:
     """Directories that hold `<family>/<name>/metadata.yaml`, the user's own first."""
     from pathlib import Path
 
-    yield from (Path(entry) for entry in config.voicepacks.split(os.pathsep) if entry)
+    yield from (Path(entry) for entry in config.voicepacks)
     yield data_dir(config) / "voicepacks"
     package = Path(__file__).parent
     installed = package / "voicepacks"

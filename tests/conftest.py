@@ -23,6 +23,8 @@ from cosyd.errors import CosydError
 settings.register_profile("noisy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("noisy")
 
+os.environ.setdefault("COSYD_CONFIG", "-")  # no test depends on who runs it
+
 VOICEPACKS = Path(__file__).parent / "voicepacks"
 
 
@@ -34,6 +36,7 @@ class Home:
         self.socket = str(folder / "s")
         self.log = folder / "log"
         self.env = {
+            "COSYD_CONFIG": "-",
             "COSYD_SOCKET": self.socket,
             "COSYD_LOG_FILE": str(self.log),
             "COSYD_LOG_LEVEL": "debug",

@@ -19,19 +19,25 @@ PACKAGE = ROOT / "cosyd"
 ALLOWED = {
     "version": set[str](),
     "errors": set[str](),
-    "config": set[str](),
+    "settings": set[str](),
+    "settings_file": {"settings"},
+    "config": {"settings", "settings_file"},
     "logs": set[str](),
+    "lifeline": set[str](),
+    "prometheus": set[str](),
     "paths": {"config"},
     "rendezvous": {"errors"},
     "wire": {"errors"},
     "audio": {"errors"},
     "text": {"errors"},
-    "voices": {"errors", "logs"},
+    "voices": {"audio.loudness", "errors", "lifeline", "logs"},
     "link": {"errors", "logs", "wire.fields", "wire.framing"},
-    "engines": {"config", "errors", "paths", "text", "voices.recording", "voices.voicepack"},
+    "engines": {
+        *("config", "errors", "logs", "paths", "text", "voices.recording", "voices.voicepack"),
+    },
     "worker": {
         *("audio.chain", "audio.loudness", "engines.base", "engines.registry", "errors"),
-        *("link.orders", "logs", "voices.voicepack", "wire.messages"),
+        *("lifeline", "link.orders", "logs", "voices.voicepack", "wire.messages"),
     },
     "client": {
         *("audio.player", "audio.wav", "config", "errors", "paths", "rendezvous"),
@@ -39,11 +45,14 @@ ALLOWED = {
     },
     "daemon": {
         *("audio.framer", "config", "engines.base", "engines.registry", "errors", "link.host"),
-        *("logs", "paths", "rendezvous", "version", "voices.catalog", "voices.voicepack", "wire"),
+        *("logs", "paths", "prometheus", "rendezvous", "settings", "version", "voices.catalog"),
+        *("voices.store", "voices.voicepack", "wire"),
     },
     "cli": {
         *("audio.device", "audio.player", "audio.wav", "client", "config", "errors", "paths"),
-        *("version", "wire"),
+        *("audio.pipeplayer", "engines.cosyvoice2.pull", "engines.kokoro", "engines.registry"),
+        *("prometheus", "settings"),
+        *("settings_file", "version", "voices.catalog", "voices.voicepack", "wire"),
     },
 }
 
@@ -146,11 +155,16 @@ def test_the_daemon_runs_workers_and_never_imports_one() -> None:
 
 
 STARTS = {
-    "cosyd": {"asyncio", "subprocess", "dataclasses", "inspect", "socket", "msgpack", *HEAVY},
-    "cosyd.client.sync": {"asyncio", "subprocess", "dataclasses", "inspect", "click", *HEAVY},
+    "cosyd": {
+        *("asyncio", "subprocess", "dataclasses", "inspect", "socket", "msgpack", "tomllib"),
+        *HEAVY,
+    },
+    "cosyd.client.sync": {
+        *("asyncio", "subprocess", "dataclasses", "inspect", "click", "tomllib", *HEAVY),
+    },
     "cosyd.client.aio": HEAVY,
     "cosyd.daemon.main": {"cosyd.worker", "cosyd.cli", "click", *HEAVY},
-    "cosyd.cli": {"asyncio", "subprocess", "dataclasses", "inspect", *HEAVY},
+    "cosyd.cli": {"asyncio", "subprocess", "dataclasses", "inspect", "tomllib", "tomlkit", *HEAVY},
 }
 """Module → what importing it must not load."""
 

@@ -29,8 +29,25 @@ def test_log_dir_is_platformdirs(monkeypatch: pytest.MonkeyPatch, state: str | N
     assert paths.log_dir(env) == platformdirs.user_log_dir("cosyd")
 
 
+@pytest.mark.parametrize("home", ["/var/tmp/config", "relative", "", None])
+def test_config_dir_is_platformdirs(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    env = {}
+    if home is not None:
+        env["XDG_CONFIG_HOME"] = home
+        monkeypatch.setenv("XDG_CONFIG_HOME", home)
+    assert paths.config_dir(env) == platformdirs.user_config_dir("cosyd")
+    assert paths.config_file(env) == str(Path(paths.config_dir(env)) / "config.toml")
+
+
+def test_another_settings_file_or_none() -> None:
+    assert paths.config_file({"COSYD_CONFIG": "/x"}) == "/x"
+    assert paths.config_file({"COSYD_CONFIG": "-"}) is None
+    assert paths.config_file({"COSYD_CONFIG": ""}) == paths.config_file({})
+
+
 def test_settings_win(tmp_path: Path) -> None:
-    config = Config(socket="/s", data_dir=str(tmp_path), log_file="/l", voicepacks="/a:/b")
+    config = Config(socket="/s", data_dir=str(tmp_path), log_file="/l", voicepacks=("/a", "/b"))
     assert paths.socket_path(config) == "/s"
     assert paths.data_dir(config) == tmp_path
     assert paths.log_file(config) == "/l"

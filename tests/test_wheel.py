@@ -55,6 +55,11 @@ def test_installed_commands_run(installed: Path, env: dict[str, str]) -> None:
     run(installed / "cosy", "daemon", "stop", env=env)
 
 
+def test_the_units_are_in_the_wheel(installed: Path, env: dict[str, str]) -> None:
+    told = run(installed / "cosy", "install", "--launchd", "--dry-run", env=env)
+    assert f"would write {env['HOME']}/Library/LaunchAgents/org.cosyd.plist" in told
+
+
 def test_base_install_has_no_ml_package(installed: Path, env: dict[str, str]) -> None:
     code = (
         "import importlib.util as u; print([m for m in ('torch','onnxruntime') if u.find_spec(m)])"

@@ -13,13 +13,23 @@ from cosyd.cli.failure import DONE, USAGE, note
 COMMANDS: Final = {
     "say": "say_command:command",
     "voices": "voices:command",
+    "pull": "pull:command",
     "status": "status:command",
+    "ps": "ps:command",
     "pause": "control:pause",
     "resume": "control:resume",
     "stop": "control:stop",
     "load": "models:load",
     "unload": "models:unload",
+    "doctor": "doctor.command:command",
+    "logs": "logs:command",
+    "metrics": "metrics:command",
+    "config": "config:command",
     "daemon": "daemon:command",
+    "install": "install:command",
+    "uninstall": "uninstall:command",
+    "completion": "completion:command",
+    "man": "manual:command",
 }
 """Command → module in this package and attribute."""
 
@@ -53,7 +63,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with a hint for those who left out `say`."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        typed = not ctx.resilient_parsing and not name.startswith("-")  # else the shell asks
+        if typed and self.get_command(ctx, name) is None:
             raise click.UsageError(f"no command {name!r}: {_hint(name)}")
         return super().resolve_command(ctx, args)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import click
 
+from cosyd.cli import suggest
 from cosyd.cli.failure import DONE, Usage
+from cosyd.cli.patience import patience
 from cosyd.cli.reach import reach_running
 
 
 @click.command("load")
-@click.argument("voice", required=False)
-@click.option("--model", metavar="MODEL", help="A model by its own name instead of a voice's.")
+@click.argument("voice", required=False, shell_complete=suggest.voices)
+@click.option(
+    "--model", metavar="MODEL", help="A model by its own name instead of a voice's.",
+    shell_complete=suggest.models,
+)  # fmt: skip
 def load(voice: str | None, model: str | None) -> int:
     """Load the model of VOICE, so that the next `cosy say` speaks at once.
 
@@ -22,15 +27,16 @@ def load(voice: str | None, model: str | None) -> int:
 
     if (voice is None) == (model is None):
         raise Usage("load what? type `cosy load VOICE` (`cosy voices` lists them) or --model MODEL")
-    with connect(client="cosy") as client:
+    with connect(client="cosy") as client, patience(f"Loading {voice or model}"):
         loaded = client.load(voice=voice) if voice else client.load(model=model)
-    took = loaded["load_ms"] / 1000
-    click.echo(f"{loaded['model']} is ready (took {took:.1f} s).")
+    took_s = loaded["load_ms"] / 1000
+    took = f"took {took_s:.1f} s" if took_s else "it was in memory already"
+    click.echo(f"{loaded['model']} is ready ({took}).")
     return DONE
 
 
 @click.command("unload")
-@click.argument("model", required=False)
+@click.argument("model", required=False, shell_complete=suggest.models)
 def unload(model: str | None) -> int:
     """Free the memory of MODEL, or of every model that nobody uses."""
     client = reach_running()

@@ -13,6 +13,7 @@ import socket
 import sys
 from typing import Final
 
+from cosyd import config, paths
 from cosyd.client.autostart import Dialler
 from cosyd.client.channel import Channel
 from cosyd.client.sync import Client
@@ -30,7 +31,9 @@ def open_private() -> Client:
 
     Raises:
         Unreachable: it cannot be started. That it ends at once shows at the first answer.
+        ConfigError: it would end over that.
     """
+    config.load(os.environ, file=paths.config_file(os.environ))
     return Client(core := ClientConnection("cosy"), Channel(core, _Spawner(), _TIMEOUT_S))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cosyd.cli.failure import note
+from cosyd.config import load
 from cosyd.errors import Forbidden, Unreachable
+from cosyd.paths import config_file, socket_path
 
 if TYPE_CHECKING:
     from cosyd.client.sync import Client
@@ -38,8 +41,11 @@ def reach_running() -> Client | None:
     Raises:
         CosydError: what is there cannot be connected to.
     """
+    from cosyd.client.owner import is_asleep
     from cosyd.client.sync import connect
 
+    if is_asleep(socket_path(load(os.environ, file=config_file(os.environ))), os.environ):
+        return None
     try:
         return connect(autostart=False, client="cosy")
     except Unreachable as error:

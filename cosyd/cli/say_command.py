@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cosyd.cli.options import SAY_OPTIONS, BadOption, Option
+from cosyd.cli.suggest import FOR_SAY
 
 _EPILOG = """\b
 Examples:
@@ -42,7 +43,13 @@ def _parameter(option: Option) -> click.Option:
     names = [option.name, *option.flags]
     if option.is_flag:
         return click.Option(names, is_flag=True, help=option.help)
-    return click.Option(names, type=_Value(option), metavar=option.metavar, help=option.help)
+    return click.Option(
+        names,
+        type=_Value(option),
+        metavar=option.metavar,
+        help=option.help,
+        shell_complete=FOR_SAY.get(option.name),
+    )
 
 
 def _run(**values: Any) -> int:

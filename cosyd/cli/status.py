@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,6 +13,12 @@ from cosyd.cli.reach import reach_running
 
 NOT_RUNNING_LINE = "cosyd is not running; it starts by itself when you say something."
 
+_STARTED_BY: Final = {
+    "systemd": "started by systemd",
+    "launchd": "started by launchd",
+    "self": "started by a client",
+}
+
 
 @click.command("status")
 @json_option
@@ -20,7 +26,7 @@ def command(as_json: bool) -> int:
     """Show what the daemon does: models, memory, who speaks, when things are unloaded.
 
     Starts no daemon, and succeeds where none runs; to test for one in a script there is
-    `cosy daemon status`.
+    `cosy daemon status`. Who speaks and who waits: `cosy ps`.
     """
     client = reach_running()
     if client is None:
@@ -39,6 +45,8 @@ def describe(status: dict[str, Any]) -> Iterator[str]:
     """The lines for a person."""
     yield headline(status)
     yield f"  {_speaking(status['utterances'])}"
+    if failures := (status.get("metrics") or {}).get("failures"):
+        yield f"  failed with {', '.join(f'{c} ({n})' for c, n in sorted(failures.items()))}"
     if status["ttfa_ms"].get("count"):
         yield f"  {_speed(status)}"
     for model in status["models"]:
@@ -51,11 +59,13 @@ def describe(status: dict[str, Any]) -> Iterator[str]:
 
 
 def headline(status: dict[str, Any]) -> str:
-    """One line: that it runs, and as what."""
-    return (
+    """One line: that it runs, since when, and as what."""
+    line = (
         f"cosyd {status['version']} is running: process {status['pid']}, "
         f"up {duration(status['uptime_s'])}, {size(status['rss_bytes'])}"
     )
+    by = _STARTED_BY.get(status.get("activation", ""))
+    return f"{line}, {by}" if by else line
 
 
 def _speaking(counts: dict[str, int]) -> str:
@@ -74,13 +84,22 @@ def _speed(status: dict[str, Any]) -> str:
 
 
 def _model(model: dict[str, Any]) -> str:
-    parts = [f"{model['model']}: {model['state']} on {model['device']}", size(model["rss_bytes"])]
+    """One model. What is not known yet, as while it loads, is left out."""
+    if model.get("fault"):
+        return f"{model['model']}: not tried at the moment: {model['fault']}"
+    parts = [f"{model['model']}: {model['state']}"]
+    if model.get("device"):
+        parts[0] += f" on {model['device']}"
+    if model.get("rss_bytes") is not None:
+        parts.append(size(model["rss_bytes"]))
     if model.get("vram_bytes") is not None:
         parts.append(f"{size(model['vram_bytes'])} on the GPU")
     if model["users"]:
         parts.append(plural(model["users"], "utterance"))
     if model.get("expires_in_s") is not None:
         parts.append(f"unloads in {duration(model['expires_in_s'])}")
+    if model.get("retry_in_s") is not None:
+        parts.append(f"it died and is tried again in {duration(model['retry_in_s'])}")
     if model["restarts"]:
         parts.append(f"restarted {plural(model['restarts'], 'time')}")
     return ", ".join(parts)

@@ -114,6 +114,8 @@ class AsyncClient:
     ) -> dict[str, Any]:
         """Clone a voice from the bytes of a sound file (1 to 30 s) and its transcript.
 
+        The name "voice/prompt" gives a cloned voice another recording, to be said with by it.
+
         Raises:
             BadAudio, VoiceExists, Unsupported: as their names say.
         """

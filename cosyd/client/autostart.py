@@ -8,17 +8,19 @@ holds them while the daemon starts), and there is never more than one daemon.
 from __future__ import annotations
 
 # pathlib takes as long to import as all of Python's own start:
-# ruff: noqa: PTH103, PTH120
+# ruff: noqa: PTH103, PTH105, PTH116, PTH120
 import errno
 import fcntl
 import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from time import monotonic, sleep
 from typing import Final
 
 from cosyd import config, paths
+from cosyd.client import owner
 from cosyd.errors import CosydError, Forbidden, Unreachable
 from cosyd.rendezvous import check_socket, listen_at, own_lock, peer_uid, prepare_directory
 
@@ -26,6 +28,8 @@ LISTEN_FD: Final = 3
 LOCK_FD: Final = 4
 ATTEMPTS: Final = 5
 """Daemons that may end at once before we give up, and connections on which one may hang up."""
+LOG_BYTES: Final = 5_000_000
+"""A log that is longer when a daemon starts is put aside."""
 _FREE_FD: Final = 10
 """Above the numbers that the daemon's descriptors get."""
 
@@ -40,6 +44,7 @@ class Dialler:
         self._log_file = log_file
         self._autostart = autostart
         self._timeout = timeout
+        self._manager_asked = False
 
     def __call__(self) -> socket.socket:
         """A connected socket, blocking.
@@ -73,8 +78,9 @@ class Dialler:
                 if sock := self._dial(end):
                     return sock
                 if lock is not None:
-                    self._spawn(lock, spawned)
-                    spawned += 1
+                    if not self._ask_manager():
+                        self._spawn(lock, spawned)
+                        spawned += 1
                     continue
             finally:
                 if lock is not None:
@@ -85,6 +91,16 @@ class Dialler:
                 )
             sleep(pause)
             pause = min(pause * 1.5, 0.05)
+
+    def _ask_manager(self) -> bool:
+        """Whether systemd, which should listen here, was told to; asked once, it may be unable."""
+        if self._manager_asked or not self._autostart:
+            return False
+        self._manager_asked = True
+        if not owner.systemd_listens_at(self._path, os.environ):
+            return False
+        owner.wake_socket()
+        return True
 
     def _spawn(self, lock: int, spawned: int) -> None:
         if not self._autostart:
@@ -127,7 +143,7 @@ def dialler(path: str | None, autostart: bool, timeout: float) -> Dialler:
     Raises:
         Unreachable: the path is longer than a socket's may be.
     """
-    settings = config.load(os.environ)
+    settings = config.load(os.environ, file=paths.config_file(os.environ))
     path = path or paths.socket_path(settings)
     if len(os.fsencode(path)) > paths.SOCKET_PATH_MAX:
         raise Unreachable(
@@ -183,6 +199,7 @@ def _above(fd: int) -> int:
 def _open_log(log_file: str) -> int:
     try:
         os.makedirs(os.path.dirname(log_file), 0o700, exist_ok=True)
+        _turn_over(os.path.realpath(log_file))
         log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError:  # rather no log than no speech
         log = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -190,6 +207,13 @@ def _open_log(log_file: str) -> int:
         return _above(log)
     finally:
         os.close(log)
+
+
+def _turn_over(log_file: str) -> None:
+    """Let a long log make way; it stays until the next one is long. Readers follow the inode."""
+    with suppress(FileNotFoundError):
+        if os.stat(log_file).st_size > LOG_BYTES:
+            os.replace(log_file, f"{log_file}.1")
 
 
 def _command() -> list[str]:

@@ -171,7 +171,9 @@ class Channel:
         return True
 
     def _again(self) -> bool:
-        """Repeat what was said over a new connection, if the daemon has not said anything."""
+        """Say over a new connection what may be repeated; whether there is any such thing."""
+        if self.core.answered:
+            self._attempts = 0
         if not self.core.repeat():
             return False
         self._socket.close()

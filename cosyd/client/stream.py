@@ -112,10 +112,14 @@ class Stream:
         self.stir()
 
     def hung_up(self) -> None:
-        """The connection is gone: repeat what was said over a new one, if that is safe."""
+        """The connection is gone: say over a new one what may be repeated."""
         self._transport = None
+        if self.core.answered:
+            self._attempts = 0
         if self.core.lost is None and self.core.repeat():
+            self._deadline = None
             self._redial = asyncio.ensure_future(self._open_again())
+            self.stir()  # some may have been lost
             return
         self.core.receive(b"")
         self.writable = True

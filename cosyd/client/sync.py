@@ -74,6 +74,8 @@ class Client:
     def say(self, text: str = "", *, final: bool = True, **fields: Unpack[Say]) -> Utterance:
         """Begin to speak; returns at once. Text of any length.
 
+        If the daemon or the engine dies before any of it was heard, it is said again, once.
+
         >>> with cosyd.connect() as client:
         ...     utterance = client.say("One. Two.", voice="tone", sample_rate=24000)
         ...     audio = b"".join(utterance)
@@ -132,6 +134,8 @@ class Client:
         replace: bool = False,
     ) -> dict[str, Any]:
         """Clone a voice from the bytes of a sound file (1 to 30 s) and its transcript.
+
+        The name "voice/prompt" gives a cloned voice another recording, to be said with by it.
 
         Raises:
             BadAudio, VoiceExists, Unsupported: as their names say.

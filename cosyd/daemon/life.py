@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from cosyd.config import Config, ConfigError
 from cosyd.daemon.clock import Timer
 from cosyd.daemon.core import Core
+from cosyd.daemon.door import Door
 from cosyd.daemon.server import Server
+from cosyd.daemon.service import Service
 from cosyd.daemon.session import Session
 from cosyd.logs import event
 from cosyd.wire.states import SILENT
@@ -30,13 +32,15 @@ class Life:
         self,
         core: Core,
         server: Server,
-        path: str,
-        listen_anew: Callable[[str], socket.socket],
+        door: Door,
+        service: Service,
+        read_config: Callable[[], Config],
     ) -> None:
         self._core = core
         self._server = server
-        self._path = path
-        self._listen_anew = listen_anew
+        self._door = door
+        self._service = service
+        self._read_config = read_config
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
         self._idle_timer: Timer | None = None
@@ -52,8 +56,11 @@ class Life:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is no reason to end
+        # A closed terminal is no reason to end: it costs a look at the configuration.
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        core = self._core
+        self._service.ready(core.activity, self._loading, core.config.load_timeout_s)
         self._on_change()
         while True:
             await self._stop.wait()
@@ -61,10 +68,28 @@ class Life:
                 break
         await self._end()
 
+    # settings ------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Take over changed settings; with ones that are wrong, go on as before."""
+        self._service.reloading()
+        try:
+            self._core.reconfigure(self._read_config())
+        except (ConfigError, OSError) as error:
+            event(_LOG, "settings not reloaded", level=logging.ERROR, why=str(error))
+        else:
+            event(_LOG, "settings reloaded")
+        self._service.reloaded(self._core.config.load_timeout_s)
+        self._on_change()
+
+    def _loading(self) -> bool:
+        return any(model.state == "loading" for model in self._core.models.values())
+
     # idle ----------------------------------------------------------------------------------
 
     def _on_change(self) -> None:
         self._changed.set()
+        self._service.changed()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = self._idle_at = None
@@ -91,14 +116,14 @@ class Life:
         listener = self._server.pause()
         if listener is None:
             return True
-        with suppress(OSError):  # macOS: ENOTCONN; there a client that is reset tries again
-            listener.shutdown(socket.SHUT_RD)  # connects are refused from now on
+        self._door.refuse(listener)
         self._take_waiting(listener)
         if not self._core.busy:
             listener.close()
             return True
-        listener.close()
-        self._server.listen(self._listen_anew(self._path))
+        again = self._door.reopen(listener)
+        if again is not None:
+            self._server.listen(again)
         return False
 
     def _take_waiting(self, listener: socket.socket) -> None:
@@ -126,6 +151,7 @@ class Life:
         event(_LOG, "ending", drain=self._drain)
         # 1. Take no new utterance; who connects is still told so.
         self._core.draining = True
+        self._service.stopping(self._core.config.drain_timeout_s if self._drain else 0.0)
         # 2. Let what is being said go on, for a bounded time, then take no new connection.
         await self._drained()
         listener = self._server.pause()
@@ -138,14 +164,10 @@ class Life:
         for farewell in self._core.farewells:
             farewell()
         await self._hang_up()
-        # 5. Take the socket away, then let go of it; the lock goes with the process.
+        # 5. Take the socket away, if it is ours, then let go of it; the lock goes with the process.
+        self._door.remove()
         if listener is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)  # noqa: PTH108 - a path as bytes on the wire, not a Path
             listener.close()
-        elif self._path:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)  # noqa: PTH108 - as above
         event(_LOG, "ended")
 
     async def _drained(self) -> None:

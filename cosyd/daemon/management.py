@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import re
-import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import msgpack
 
+from cosyd.daemon import cloning
 from cosyd.daemon.boundary import attempt
 from cosyd.daemon.core import Core
 from cosyd.errors import (
-    BadAudio,
     BadRequest,
     Busy,
     CosydError,
-    Forbidden,
-    Unsupported,
     UnsupportedVersion,
-    VoiceExists,
 )
-from cosyd.paths import data_dir
 from cosyd.version import VERSION as PROGRAM_VERSION
 from cosyd.wire.fields import FieldError
 from cosyd.wire.messages import (
@@ -39,14 +32,12 @@ from cosyd.wire.messages import (
     Message,
 )
 
-MAX_EXAMINERS: Final = 2
-"""Processes that look at recordings at a time."""
-
 
 class Asker(Protocol):
     """The session that asks."""
 
     pending_answers: int
+    client: str
 
     def send(self, message: Message) -> None:
         """Put a message on the connection."""
@@ -89,6 +80,7 @@ def _hello(_core: Core, asker: Asker, asked: Message) -> None:
         raise UnsupportedVersion(
             f"protocol version {asked['version']} is not spoken here, only {VERSION}: update"
         )
+    asker.client = asked["client"]
     limits = {
         "max_message_bytes": MAX_CLIENT_MESSAGE_BYTES,
         "max_text_chars": MAX_TEXT_CHARS,
@@ -138,64 +130,35 @@ def _unload(core: Core, asker: Asker, asked: Message) -> None:
     _answer(asker, "unloaded", asked, models=core.unload(asked["model"]))
 
 
-_VOICE_NAME: Final = re.compile(r"\w[\w.-]*")
-"""It becomes a directory's name."""
-
-
 def _add_voice(core: Core, asker: Asker, asked: Message) -> None:
-    if not _VOICE_NAME.fullmatch(asked["name"]):
-        raise FieldError("name must be letters, digits, '_', '-' and '.', and begin with a letter")
+    cloning.check(core, asked)
     _expect_answer(asker)
-    task = asyncio.get_running_loop().create_task(_examine(asked["audio"]))
+    task = asyncio.get_running_loop().create_task(cloning.add(core, asked))
     _TASKS.add(task)
 
-    def examined(done: asyncio.Task[str | None]) -> None:
+    def added(done: asyncio.Task[str]) -> None:
         _TASKS.discard(done)
+        if done.cancelled():  # the daemon ends
+            return
         asker.pending_answers -= 1
-        fault = attempt(done.result)
-        told = fault if isinstance(fault, CosydError) else _verdict(core, asked, fault)
-        asker.send(refusal(told, asked))
+        name = attempt(done.result)
+        if isinstance(name, CosydError):
+            asker.send(refusal(name, asked))
+        else:
+            entry = next(voice for voice in core.voices() if voice["name"] == name)
+            _answer(asker, "voice_added", asked, voice=entry)
         asker.close_if_done()
 
-    task.add_done_callback(examined)
+    task.add_done_callback(added)
 
 
-_TASKS: Final[set[asyncio.Task[str | None]]] = set()
+_TASKS: Final[set[asyncio.Task[str]]] = set()
 """The loop itself keeps only weak references."""
-_EXAMINERS: Final = asyncio.Semaphore(MAX_EXAMINERS)
 
 
-async def _examine(audio: bytes) -> str | None:
-    """What is wrong with a recording, or None. In a process of its own: decoders are big and
-    take input from anywhere."""
-    async with _EXAMINERS:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "cosyd.voices.recording"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        out, _ = await process.communicate(audio)
-    if process.returncode:
-        return "the recording cannot be read: give a WAV, FLAC, OGG or MP3 file"
-    fault: str | None = json.loads(out)["fault"]
-    return fault
-
-
-def _verdict(core: Core, asked: Message, fault: str | None) -> CosydError:
-    if fault is not None:
-        return BadAudio(fault)
-    if asked["name"] in core.catalog.voices() and not asked["replace"]:
-        return VoiceExists(f"a voice is called {asked['name']!r} already: take another name")
-    return Unsupported("no installed engine can clone a voice")
-
-
-def _remove_voice(core: Core, _asker: Asker, asked: Message) -> None:
-    voice = core.catalog.find(asked["name"])
-    own = data_dir(core.config).resolve()
-    if not voice.path.resolve().is_relative_to(own):
-        raise Forbidden(f"{voice.name} came with the installation and stays: uninstall its package")
-    raise Unsupported("no installed engine can clone a voice, so none can be unmade")
+def _remove_voice(core: Core, asker: Asker, asked: Message) -> None:
+    cloning.remove(core, asked["name"])
+    _answer(asker, "voice_removed", asked, name=asked["name"])
 
 
 def _shutdown(core: Core, asker: Asker, asked: Message) -> None:

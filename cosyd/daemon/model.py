@@ -1,225 +1,300 @@
-"""One model's life: its worker, who waits for it, who speaks with it, when it goes."""
+"""One model's life: who waits for it, who speaks with it, when its worker comes and goes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from itertools import count
-from typing import Any, Final, Literal
+from typing import Final, Literal, Protocol
 
 from cosyd.config import Config
-from cosyd.daemon.clock import Clock, Timer
-from cosyd.daemon.utterance import Text, Utterance
-from cosyd.daemon.watch import Watch
+from cosyd.daemon.clock import Clock
+from cosyd.daemon.crashes import Crashes
+from cosyd.daemon.expiry import Expiry
+from cosyd.daemon.supervisor import End, Start, Supervisor
+from cosyd.daemon.utterance import Utterance
+from cosyd.daemon.waiting import Waiting
 from cosyd.engines.base import Descriptor
 from cosyd.errors import (
     Busy,
     CosydError,
     EngineCrashed,
     EngineTimeout,
+    OutOfMemory,
     ShuttingDown,
-    from_code,
 )
-from cosyd.link.host import Handle, Listener
 from cosyd.logs import event
 
 _LOG: Final = logging.getLogger("cosyd.model")
 
-State = Literal["absent", "loading", "ready", "unloading"]
+State = Literal["absent", "waiting", "loading", "ready", "unloading", "resting", "broken"]
 
 MODEL: Final[dict[tuple[State, str], State]] = {
-    ("absent", "load"): "loading",
+    ("absent", "need"): "waiting",  # for a place among the resident ones
+    ("waiting", "admit"): "loading",
+    ("waiting", "forgo"): "absent",
     ("loading", "ready"): "ready",
     ("loading", "gone"): "absent",
     ("ready", "unload"): "unloading",
     ("ready", "gone"): "absent",
     ("unloading", "gone"): "absent",
+    ("absent", "rest"): "resting",  # it died and is tried again in a while
+    ("resting", "rested"): "absent",
+    ("absent", "break"): "broken",  # it died too often; nobody may wait for it
+    ("broken", "rested"): "absent",
+    ("broken", "retry"): "absent",
 }
 """A model's transitions."""
 
-Start = Callable[[Listener, Descriptor, str], Handle]
-"""Start the worker of (engine, model) in the background; the listener hears of it."""
+RESIDENT: Final = frozenset[State]({"loading", "ready", "unloading"})
+"""States in which there is a worker."""
+
 Loaded = Callable[[float | CosydError], None]
 """Told how long the load took in ms (0: it was there), or why it failed."""
 
 
+class Keeper(Protocol):
+    """Who gives models their places."""
+
+    def ask(self, model: Model) -> None:
+        """It waits for a place: `admit` or `forgo` follows, now or later."""
+
+    def changed(self) -> None:
+        """A model has come, gone, or lost its last user."""
+
+    def make_room(self, model: Model) -> bool:
+        """Whether memory comes free for it by letting an idle one go."""
+
+
+class Counts(Protocol):
+    """What is counted."""
+
+    def loaded(self, model: str, ms: float, cold: bool) -> None:
+        """A load; `cold`: an utterance waited for it."""
+
+    def restarted(self, model: str) -> None:
+        """A worker was lost."""
+
+
 class Model:
-    """A model by name. Absent until somebody needs it; at most one worker at a time."""
+    """A model by name. Absent until somebody needs it."""
 
     def __init__(
-        self, name: str, engine: Descriptor, config: Config, clock: Clock, start: Start
+        self,
+        name: str,
+        engine: Descriptor,
+        config: Callable[[], Config],
+        clock: Clock,
+        start: Start,
+        keeper: Keeper,
+        counts: Counts,
     ) -> None:
+        """`config` is asked anew each time, so that new settings count at once."""
         self.name = name
         self.engine = engine
         self.state: State = "absent"
         self.restarts = 0
-        self.device: str | None = None
-        self.memory: dict[str, int | None] = {}
-        self.load_began_at: float | None = None
-        self.loaded_at: float | None = None
-        self.idle_since: float | None = None
-        self.expires_at: float | None = None
-        self.host: Handle | None = None
+        self.worker = Supervisor(name, engine, config, clock, start, self)
+        self.crashes = Crashes(clock, config, self._on_rested)
+        self.expiry = Expiry(clock, self._on_expired)
         self._config = config
         self._clock = clock
-        self._start = start
-        self._keep_alive_s = config.keep_alive_s
-        self._expiry: Timer | None = None
-        self._load_timeout: Timer | None = None
-        self._waiting: list[Utterance] = []
-        self._speaking: dict[int, Utterance] = {}
-        self._numbers = count(1)
+        self._keeper = keeper
+        self._counts = counts
+        self._asked_keep_alive_s: float | None = None
+        self._waiting = Waiting(lambda: config().max_queued)
         self._load_waiters: list[Loaded] = []
-        self._load_ms = 0.0
-        self._end_reason: CosydError | None = None
+        self._restart = False
+        """Whether it is loaded again after its rest though nobody waits for it."""
         self._ended = False
-        self._watch = Watch(clock, config, self._probe, self._on_hung, self._on_not_halting)
 
     # what sessions ask -------------------------------------------------------------------
 
     @property
     def users(self) -> int:
         """Utterances that wait for it or speak with it."""
-        return len(self._waiting) + len(self._speaking)
+        return len(self._waiting) + self.worker.speaking
 
     @property
     def speaking(self) -> bool:
         """Whether an utterance is being spoken with it."""
-        return bool(self._speaking)
+        return self.worker.speaking > 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody uses it or waits for it."""
+        return bool(self.users or self._load_waiters)
+
+    @property
+    def urgency(self) -> int:
+        """The highest priority that waits for it."""
+        return self._waiting.priority or 0
+
+    @property
+    def keep_alive_s(self) -> float:
+        """How long it stays when nobody uses it; below 0: for ever."""
+        asked = self._asked_keep_alive_s
+        return self._config().keep_alive_s if asked is None else asked
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is not tried at the moment, and what to do about it."""
+        if self.state != "broken":
+            return None
+        wait_s = self.crashes.retry_in_s or 0.0
+        return (
+            f"the engine of {self.name} died {self.crashes.in_a_row} times in a row: "
+            f"wait {wait_s:.0f} s or type `cosy load {self.name}` to try it now; "
+            "`cosy doctor` looks for the cause"
+        )
 
     def submit(self, utterance: Utterance) -> None:
         """Queue an utterance; its turn comes when the model is resident and has room.
 
         Raises:
             Busy: the queue is full.
+            EngineCrashed: it died too often and is not tried at the moment.
         """
-        if len(self._waiting) >= self._config.max_queued:
-            raise Busy(f"{len(self._waiting)} utterances wait for this voice: try again later")
-        keep_alive = utterance.request["keep_alive"]
-        self._keep_alive_s = self._config.keep_alive_s if keep_alive is None else keep_alive
+        if self.fault is not None:
+            raise EngineCrashed(self.fault)
+        self._waiting.add(utterance)
+        self._asked_keep_alive_s = utterance.request["keep_alive"]
         utterance.cold = self.state != "ready"
-        self._waiting.append(utterance)
-        self._load()
+        self._need()
         self._next()
 
     def withdraw(self, utterance: Utterance) -> None:
         """The utterance has ended, here or there: forget it and stop its compute."""
-        if utterance in self._waiting:
-            self._waiting.remove(utterance)
-        number = self._number(utterance)
-        if number is not None:
-            del self._speaking[number]
-            self._watch.open_streams = len(self._speaking)
-            if utterance.outcome != "finished" and self.host is not None:
-                self.host.order("cancel", stream=number)
-                self._watch.cancelled(number)
+        waited = self._waiting.remove(utterance)
+        spoken = not waited and self.worker.withdraw(utterance)
+        if spoken and utterance.outcome == "finished":
+            self.crashes.forgive()
+        if not self.wanted:
+            self.forgo()
         self._next()
 
     def load(self, told: Loaded) -> None:
-        """Make it resident; `told` once, now or later."""
+        """Make it resident, even if it has died too often; `told` once, now or later."""
         if self.state == "ready":
             told(0.0)
-            self._arm_expiry()
+            self.expiry.disarm()
+            self._next()
             return
         self._load_waiters.append(told)
-        self._load()
+        if self._go("retry"):
+            self.crashes.stop_resting()
+        self._need()
 
     def unload(self) -> None:
         """End its worker. Raises `Busy` while anybody uses it."""
-        if self.users or self.state == "loading":
+        if self.wanted or self.state == "loading":
             raise Busy(f"{self.name} is in use: stop what it says first (cosy stop)")
+        self._restart = False
         if self._go("unload"):
-            self._disarm_expiry()
-            assert self.host is not None
-            self.host.close()
+            self.expiry.disarm()
+            self.worker.let_go()
 
     def end(self) -> None:
         """The daemon ends: no worker may stay, none may start."""
         self._ended = True
-        for utterance in [*self._waiting, *self._speaking.values()]:
-            utterance.fail(ShuttingDown("the daemon is ending: say it again in a moment"))
-        self._disarm_expiry()
-        self._watch.stop()
-        if self.host is not None:
-            self.host.kill()
+        ending = ShuttingDown("the daemon is ending: say it again in a moment")
+        self.expiry.disarm()
+        self.crashes.stop_resting()
+        left = [*self._waiting.clear(), *self.worker.kill()]
+        self._tell_loaded(ending)
+        for utterance in left:
+            utterance.fail(ending)
+        self.forgo()
 
-    # Source: what utterances that speak ask ------------------------------------------------
+    def reconfigured(self, elsewhere: bool) -> None:
+        """The settings are new ones. `elsewhere`: models are to load to another device."""
+        if elsewhere and self.state not in RESIDENT:
+            self.worker.device = None
+        if self.expiry.idle_since is not None:
+            self.expiry.arm(self.keep_alive_s, self.expiry.idle_since)
 
-    def write(self, utterance: Utterance, text: Text) -> None:
-        """More text."""
-        self._order("text", utterance, **text._asdict())
+    # Keeper's answer -----------------------------------------------------------------------
 
-    def grant(self, utterance: Utterance, samples: int) -> None:
-        """More credit."""
-        self._order("credit", utterance, samples=samples)
+    def admit(self) -> None:
+        """There is a place: load."""
+        if self._go("admit"):
+            self.worker.load()
 
-    # Listener: what the worker says --------------------------------------------------------
+    def forgo(self) -> None:
+        """There is no place, or nobody needs it any more."""
+        if self._go("forgo"):
+            self._keeper.changed()
 
-    def on_report(self, report: dict[str, Any]) -> None:
-        """A report of the worker."""
-        self._watch.heard()
-        if "rss_bytes" in report:
-            self.memory = {key: report[key] for key in ("rss_bytes", "vram_bytes")}
-        getattr(self, f"_on_{report['type']}")(report)
+    # Boss: what becomes of the worker ------------------------------------------------------
 
-    def on_gone(self) -> None:
-        """The worker has ended, asked or not."""
-        died = f"the engine of {self.name} died; it is being restarted: say it again"
-        was, reason = self.state, self._end_reason or EngineCrashed(died)
-        self.host, self._end_reason, self.loaded_at, self.memory = None, None, None, {}
-        self._go("gone")
-        self._watch.stop()
-        self._disarm_expiry()
-        self._disarm_load_timeout()
-        hit = list(self._speaking.values())
-        self._speaking.clear()
-        if was == "loading":
-            hit += self._waiting
-            self._waiting = []
-            self._tell_loaded(reason)
-        for utterance in hit:
-            utterance.fail(reason)
-        if was == "ready" and not self._ended:
-            self.restarts += 1
-            event(_LOG, "worker lost", level=logging.ERROR, model=self.name, code=reason.code)
-        if was == "ready" or self._waiting or self._load_waiters:
-            self._load()
-
-    def _on_ready(self, report: dict[str, Any]) -> None:
+    def on_ready(self) -> None:
+        """It is loaded: whoever waits may speak."""
         self._go("ready")
-        self._disarm_load_timeout()
-        self.device, self.loaded_at = report["device"], self._clock.now()
-        assert self.load_began_at is not None
-        self._load_ms = (self.loaded_at - self.load_began_at) * 1000
-        event(_LOG, "model loaded", model=self.name, load_ms=round(self._load_ms, 1))
-        self._tell_loaded(self._load_ms)
+        load_ms = ((self.worker.loaded_at or 0.0) - self.worker.load_began_at) * 1000
+        event(_LOG, "model loaded", model=self.name, load_ms=round(load_ms, 1))
+        self._counts.loaded(self.name, load_ms, cold=bool(self._waiting))
+        self._tell_loaded(load_ms)
+        self._next()
+        self._keeper.changed()
+
+    def on_halted(self) -> None:
+        """There may be room for the next one."""
         self._next()
 
-    def _on_load_failed(self, report: dict[str, Any]) -> None:
-        self._end_reason = from_code(report["code"], report["message"])
+    def on_gone(self, end: End) -> None:
+        """The worker has ended, asked or not."""
+        was = self.state
+        self._go("gone")
+        self.expiry.disarm()
+        if not self._ended:
+            self._recover(was, end)
+        self._keeper.changed()
 
-    def _on_sentence(self, report: dict[str, Any]) -> None:
-        if utterance := self._speaking.get(report["stream"]):
-            utterance.on_sentence(report)
+    def _recover(self, was: State, end: End) -> None:
+        self._restart = was == "ready"
+        if was == "ready":
+            self.restarts += 1
+            self._counts.restarted(self.name)
+            event(_LOG, "worker lost", level=logging.ERROR, model=self.name, code=end.error.code)
+        if was != "unloading" and end.crash:
+            self._rest(was, end.error)
+        elif was == "loading" and not self._room_for(end.error):
+            self._give_up(end.error)
+        error = end.error if self.fault is None else type(end.error)(self.fault)
+        for utterance in end.spoke:
+            utterance.fail(error)
+        if self._restart or self.wanted:
+            self._need()
 
-    def _on_chunk(self, report: dict[str, Any]) -> None:
-        if utterance := self._speaking.get(report["stream"]):
-            utterance.on_chunk(report)
+    def _rest(self, was: State, error: CosydError) -> None:
+        """It died. Whoever waits goes on waiting, unless that was once too often."""
+        self._go(self.crashes.died())
+        rest_s = self.crashes.retry_in_s
+        event(_LOG, f"model {self.state}", level=logging.ERROR, model=self.name, seconds=rest_s)
+        if self.fault is not None:
+            self._restart = False
+            self._give_up(EngineCrashed(self.fault))
+        elif was == "loading" and isinstance(error, EngineTimeout):
+            self._give_up(error)  # they have waited long enough
 
-    def _on_done(self, report: dict[str, Any]) -> None:
-        if utterance := self._speaking.get(report["stream"]):
-            utterance.on_done(report)
+    def _room_for(self, error: CosydError) -> bool:
+        """Whether loading again may go better, because memory comes free that was missing."""
+        return isinstance(error, OutOfMemory) and self._keeper.make_room(self)
 
-    def _on_failed(self, report: dict[str, Any]) -> None:
-        if utterance := self._speaking.get(report["stream"]):
-            utterance.fail(from_code(report["code"], report["message"]))
+    def _give_up(self, error: CosydError) -> None:
+        """Nobody waits any longer."""
+        waited = self._waiting.clear()
+        self._tell_loaded(error)
+        for utterance in waited:
+            utterance.fail(error)
 
-    def _on_halted(self, report: dict[str, Any]) -> None:
-        self._watch.halted(report["stream"])
-        self._next()
+    def _on_rested(self) -> None:
+        self._go("rested")
+        if self._restart or self.wanted:
+            self._need()
 
-    def _on_alive(self, _report: dict[str, Any]) -> None:
-        pass  # `heard` has noted it
+    def _on_expired(self) -> None:
+        event(_LOG, "model expired", model=self.name)
+        self.unload()
 
     # ---------------------------------------------------------------------------------------
 
@@ -228,13 +303,9 @@ class Model:
         self.state = after or self.state
         return after is not None
 
-    def _load(self) -> None:
-        if self._ended or not self._go("load"):
-            return
-        self.load_began_at = self._clock.now()
-        timeout = self._config.load_timeout_s
-        self._load_timeout = self._clock.call_later(timeout, self._on_load_timeout)
-        self.host = self._start(self, self.engine, self.name)
+    def _need(self) -> None:
+        if not self._ended and self._go("need"):
+            self._keeper.ask(self)
 
     def _tell_loaded(self, result: float | CosydError) -> None:
         waiters, self._load_waiters = self._load_waiters, []
@@ -244,101 +315,22 @@ class Model:
     def _next(self) -> None:
         """Begin whoever's turn it is; with nobody left, let the model expire."""
         while self.state == "ready" and self._waiting and self._has_room():
-            first = max(self._waiting, key=lambda utterance: utterance.request["priority"])
-            self._waiting.remove(first)
-            self._begin(first)
-        if self.state == "ready" and not self.users:
-            self._arm_expiry()
-        else:
-            self._disarm_expiry()
+            self._begin(self._waiting.take())
+        if self.state != "ready" or self.users:
+            self.expiry.disarm()
+        elif self.expiry.idle_since is None:
+            self.expiry.arm(self.keep_alive_s)
+            self._keeper.changed()
 
     def _has_room(self) -> bool:
         # What halts may turn out to hang: nobody new begins behind it, for halt_timeout_s at most.
-        return len(self._speaking) < self.engine.max_streams and not self._watch.halting
+        # An engine that died too often gets one utterance to prove itself with.
+        most = 1 if self.crashes.too_many else self.engine.max_streams
+        return self.worker.speaking < most and not self.worker.halting
 
     def _begin(self, utterance: Utterance) -> None:
-        assert self.host is not None
-        number = next(self._numbers)
-        self._speaking[number] = utterance
-        self._watch.open_streams = len(self._speaking)
-        now, ready_at = self._clock.now(), self.loaded_at or 0.0
-        load_ms = max(0.0, ready_at - utterance.said_at) * 1000
+        now, ready_at = self._clock.now(), self.worker.loaded_at or 0.0
+        loading_from = max(self.worker.load_began_at, utterance.said_at)
+        load_ms = max(0.0, ready_at - loading_from) * 1000
         queue_ms = max(0.0, (now - utterance.said_at) * 1000 - load_ms)
-        utterance.begin(self, cold=utterance.cold, queue_ms=queue_ms, load_ms=load_ms)
-        first, *more = utterance.waiting_text
-        self.host.order("speak", stream=number, **_speak_fields(utterance, first))
-        for text in more:
-            self.host.order("text", stream=number, **text._asdict())
-        utterance.waiting_text.clear()
-
-    def _order(self, kind: str, utterance: Utterance, **fields: Any) -> None:
-        number = self._number(utterance)
-        if number is not None and self.host is not None:
-            self.host.order(kind, stream=number, **fields)
-
-    def _number(self, utterance: Utterance) -> int | None:
-        return next((n for n, other in self._speaking.items() if other is utterance), None)
-
-    # timers --------------------------------------------------------------------------------
-
-    def _arm_expiry(self) -> None:
-        self._disarm_expiry()
-        self.idle_since = self._clock.now()
-        if 0 <= self._keep_alive_s < FOREVER_S:
-            self.expires_at = self.idle_since + self._keep_alive_s
-            self._expiry = self._clock.call_later(self._keep_alive_s, self._expire)
-
-    def _disarm_expiry(self) -> None:
-        self.idle_since = self.expires_at = None
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-
-    def _expire(self) -> None:
-        event(_LOG, "model expired", model=self.name)
-        self.unload()
-
-    def _disarm_load_timeout(self) -> None:
-        if self._load_timeout is not None:
-            self._load_timeout.cancel()
-            self._load_timeout = None
-
-    def _on_load_timeout(self) -> None:
-        self._replace(EngineTimeout(f"{self.name} did not load in time: see cosy daemon logs"))
-
-    def _probe(self) -> None:
-        if self.host is not None:
-            self.host.order("probe")
-
-    def _on_hung(self) -> None:
-        self._replace(EngineTimeout(f"the engine of {self.name} hung and is replaced: try again"))
-
-    def _on_not_halting(self) -> bool:
-        if self._speaking:  # a step that is only slow should not cost the others their speech
-            return False
-        event(_LOG, "worker does not halt", model=self.name)
-        self._replace(None)
-        return True
-
-    def _replace(self, reason: CosydError | None) -> None:
-        self._end_reason = reason
-        if self.host is not None:
-            self.host.kill()
-
-
-FOREVER_S: Final = 1e8
-"""A keep_alive beyond three years is no timer worth arming."""
-
-
-def _speak_fields(utterance: Utterance, first: Text) -> dict[str, Any]:
-    request = utterance.request
-    asked = ("instruct", "speed", "seed", "volume", "loudness", "sample_rate", "encoding")
-    return {
-        "voice": str(utterance.voice.path),
-        "text": first.text,
-        "final": first.final,
-        "language": request["language"],
-        "priority": request["priority"],
-        "credit_samples": utterance.window_samples,
-        **{key: request[key] for key in asked},
-    }
+        self.worker.begin(utterance, queue_ms, load_ms)

@@ -61,6 +61,8 @@ class Session(asyncio.Protocol):
         self.number = next(_NUMBERS)
         self.pending_answers = 0
         """Management requests whose answer is still to come."""
+        self.client = ""
+        """Name of the program at the other end, as its `hello` gave it."""
         self._core = core
         self._decoder = Decoder(MAX_CLIENT_MESSAGE_BYTES)
         self._transport: asyncio.Transport | None = None
@@ -278,7 +280,7 @@ class Session(asyncio.Protocol):
         if (utterance := self._open.get(number)) is not None:
             utterance.fail(error)
             return
-        self._core.statistics.outcomes["failed"] += 1
+        self._core.statistics.refused(error.code)
         self.send(
             {
                 "type": "failed",

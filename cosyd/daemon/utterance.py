@@ -72,6 +72,7 @@ class Utterance:
         """Type of the terminal message, once it was sent."""
         self.error_code: str | None = None
         self.ttfa_ms: float | None = None
+        self.queue_ms = 0.0
         self.stats: dict[str, float] = {}
         self.cold = False
         self.said_at = now()
@@ -140,6 +141,11 @@ class Utterance:
     # what the model and the worker say ---------------------------------------------------
 
     @property
+    def position(self) -> tuple[float, int]:
+        """Seconds of audio sent so far, and the character reached."""
+        return self.offset / self._rate, self._text_end()
+
+    @property
     def window_samples(self) -> int:
         """The worker's first credit."""
         return max(round(WINDOW_S * self._rate), 2 * self.frame_samples)
@@ -147,7 +153,7 @@ class Utterance:
     def begin(self, source: Source, *, cold: bool, queue_ms: float, load_ms: float) -> None:
         """Its turn has come."""
         self._go("begin")
-        self.source, self.cold = source, cold
+        self.source, self.cold, self.queue_ms = source, cold, queue_ms
         self.owner.send(
             {
                 "type": "started",

@@ -18,23 +18,25 @@ class Watch:
     A worker answers between two steps, so an engine counts as hung when one step takes longer
     than `engine_timeout_s`, whatever the other reports of that time are.
 
-    `on_not_halting` says whether it replaces the worker at once.
+    `on_not_halting` says whether it replaces the worker at once. `halt_s` is the engine's own
+    bound on what it cannot interrupt, where that is longer than the configured time.
     """
 
     def __init__(
         self,
         clock: Clock,
-        config: Config,
+        config: Callable[[], Config],
         probe: Callable[[], None],
         on_hung: Callable[[], None],
         on_not_halting: Callable[[], bool],
+        halt_s: float = 0.0,
     ) -> None:
         self._clock = clock
-        self._timeout_s = config.engine_timeout_s
-        self._halt_s = config.halt_timeout_s
+        self._config = config
         self._probe = probe
         self._on_hung = on_hung
         self._on_not_halting = on_not_halting
+        self._halt_s = halt_s
         self._open_streams = 0
         self._halting: dict[int, Timer] = {}
         self._heard = False
@@ -62,7 +64,7 @@ class Watch:
 
     def cancelled(self, stream: int) -> None:
         """A cancel went out: `halted` must follow."""
-        timer = self._clock.call_later(self._halt_s, lambda: self._late(stream))
+        timer = self._clock.call_later(self._halt_timeout_s, lambda: self._late(stream))
         self._halting[stream] = timer
 
     def halted(self, stream: int) -> None:
@@ -80,10 +82,14 @@ class Watch:
             self._round.cancel()
             self._round = None
 
+    @property
+    def _halt_timeout_s(self) -> float:
+        return max(self._config().halt_timeout_s, self._halt_s)
+
     def _begin_round(self) -> None:
         self._heard = False
         self._probe()
-        self._round = self._clock.call_later(self._timeout_s, self._end_round)
+        self._round = self._clock.call_later(self._config().engine_timeout_s, self._end_round)
 
     def _end_round(self) -> None:
         self._round = None
@@ -95,5 +101,5 @@ class Watch:
     def _late(self, stream: int) -> None:
         """It does not halt. If that may wait for others' sake, wait some more, not for ever."""
         if not self._on_not_halting():
-            timeout_s = self._halt_s * PATIENCE
+            timeout_s = self._halt_timeout_s * PATIENCE
             self._halting[stream] = self._clock.call_later(timeout_s, self._on_hung)

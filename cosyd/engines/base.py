@@ -55,7 +55,8 @@ class Chunk:
     text: Span
     """The characters spoken up to the end of this chunk: `text.end` is the position reached."""
     sentence: Span | None = None
-    """On a sentence's first chunk: the sentence's characters. None elsewhere."""
+    """On a sentence's first chunk: the sentence's characters, those written so far if it is spoken
+    before its end is there. None elsewhere."""
 
 
 class EngineStream(Protocol):
@@ -68,8 +69,13 @@ class EngineStream(Protocol):
     def write(self, text: str, *, final: bool, flush: bool = False) -> None:
         """Append text. `final`: the last of it. `flush`: speak all of it, whole sentence or not."""
 
-    def interrupt(self) -> None:
-        """From any thread: make a running step of this stream end early with `Interrupted`."""
+    def interrupt(self) -> bool:
+        """From any thread: make a running step of this stream end early with `Interrupted`.
+
+        Returns:
+            Whether something of it may be under computation now. If not, nothing will be again,
+            even where a step of a batch that it is in goes on for the others.
+        """
 
     def close(self) -> None:
         """Drop everything the stream holds. Called exactly once, after the last step."""
@@ -104,6 +110,17 @@ class Engine(Protocol):
         """
 
 
+class Clones(NamedTuple):
+    """What is true of every voice that an engine clones from a recording."""
+
+    model: str
+    """The weights that speak it."""
+    sample_rate: int
+    """Hz, of the model's output."""
+    languages: tuple[str, ...]
+    """BCP 47 tags of all that it speaks, whichever language the recording is in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Descriptor:
     """How an engine is found and started, published in the entry-point group `cosyd.engines`."""
@@ -123,3 +140,8 @@ class Descriptor:
     """The most utterances a worker of this engine holds at once; more wait in the daemon."""
     license: str
     """SPDX expression of engine code and weights."""
+    halt_s: float = 0.0
+    """How long one computation that cannot be interrupted may take: a stream that was cancelled
+    has at least so long to halt before its worker is replaced."""
+    clones: Clones | None = None
+    """Of engines that can clone; such a voice is a voicepack with prompts and nothing else."""

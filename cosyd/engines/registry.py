@@ -12,6 +12,7 @@ from cosyd.engines.base import Descriptor
 GROUP: Final = "cosyd.engines"
 
 _OURS: Final = {
+    "cosyvoice2": "cosyd.engines.cosyvoice2:DESCRIPTOR",
     "kokoro": "cosyd.engines.kokoro:DESCRIPTOR",
     "tone": "cosyd.engines.tone:DESCRIPTOR",
 }
@@ -37,6 +38,20 @@ def find(name: str) -> Descriptor | None:
     """The engine called `name`, or None if no package brings it."""
     target = _OURS.get(name) or _foreign(name)
     return _resolve(target) if target else None
+
+
+def names() -> list[str]:
+    """All engines that packages bring, ours first."""
+    from importlib.metadata import entry_points
+
+    return list(dict.fromkeys([*_OURS, *(point.name for point in entry_points(group=GROUP))]))
+
+
+@cache
+def cloning() -> Descriptor | None:
+    """The engine that new voices are cloned for, ours before others'; None: none can."""
+    engines = (find(name) for name in names())
+    return next((engine for engine in engines if engine and engine.clones), None)
 
 
 def missing(descriptor: Descriptor) -> list[str]:

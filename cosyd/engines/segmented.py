@@ -56,12 +56,13 @@ class SegmentStream:
         """Append text; see `base.EngineStream.write`."""
         self._segmenter.write(text, final=final, flush=flush)
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> bool:
         """From any thread: a step that runs raises `Interrupted`, as does the next one."""
         with self._lock:
             self.cancelled.set()
             if self.on_cancel is not None:
                 self.on_cancel()
+        return True
 
     def guard(self, cancel: Callable[[], None] | None) -> None:
         """Let `interrupt` call `cancel` from now on; None: no inference runs any more.

@@ -65,11 +65,14 @@ _KNOBS: Final = (
 
 
 def load(model: str, _settings: Settings) -> Engine:
-    """The engine. The model "tone-broken" fails to load, "tone-dead" dies while loading."""
+    """The engine. "tone-broken" fails to load, "tone-dead" dies while it loads, "tone-stuck" never
+    ends loading."""
     if model == "tone-broken":
         raise ModelLoadFailed("tone.weights: tensor 'pitch' is missing: it is meant to be")
     if model == "tone-dead":
         os.kill(os.getpid(), signal.SIGKILL)
+    if model == "tone-stuck":
+        threading.Event().wait()
     return ToneEngine()
 
 
@@ -117,9 +120,10 @@ class ToneStream:
                 self._sentences.append((span, piece))
         self._pending = keep
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> bool:
         """End a running slow step."""
         self._interrupted.set()
+        return True
 
     def close(self) -> None:
         """Drop everything."""

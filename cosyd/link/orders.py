@@ -21,6 +21,7 @@ ORDERS: Final[dict[str, tuple[Field, ...]]] = {
     "speak": (
         _STREAM,
         Field("voice", "str", REQUIRED),  # the voicepack's directory
+        Field("prompt", "str"),  # which of its prompts; none: it has none
         Field("text", "str", REQUIRED),
         Field("final", "bool", REQUIRED),
         Field("language", "str"),

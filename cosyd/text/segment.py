@@ -93,6 +93,12 @@ class Segmenter:
             self._ready.popleft()
         return segment
 
+    @property
+    def unfinished(self) -> tuple[int, str]:
+        """Where the sentence begins whose end is not known yet, and what is there of it."""
+        self.peek()
+        return self._offset + self._start, "" if self._ready else self._text[self._start :]
+
     def _next_sentence(self) -> None:
         self._skip_blank()
         if not self._text:

@@ -15,7 +15,10 @@ _LOG: Final = logging.getLogger("cosyd.voices")
 
 
 def _subdirs(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+    """Those with a name; what is being put together or taken apart is hidden."""
+    if not path.is_dir():
+        return []
+    return sorted(e for e in path.iterdir() if e.is_dir() and not e.name.startswith("."))
 
 
 class Catalog:
@@ -35,11 +38,16 @@ class Catalog:
         return self._voices
 
     def find(self, name: str) -> Voicepack:
-        """The voice called `name`. Raises `VoiceNotFound`, naming near matches."""
+        """The voice called `name`, or `name/prompt` for one of its prompts.
+
+        Raises:
+            VoiceNotFound: names near matches, or the prompts there are.
+        """
+        own, slash, prompt = name.partition("/")
         voices = self.voices()
-        if name not in voices:
-            raise VoiceNotFound(f"no voice is called {name!r}: {self._hint(name)}")
-        return voices[name]
+        if own not in voices:
+            raise VoiceNotFound(f"no voice is called {own!r}: {self._hint(own)}")
+        return voices[own].with_prompt(prompt) if slash else voices[own]
 
     def _hint(self, name: str) -> str:
         from difflib import get_close_matches

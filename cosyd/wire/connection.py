@@ -8,7 +8,10 @@ must not be stuck behind another that nobody listens to: an inbox that fills up 
 paused at the daemon (`relieve`) and resumed once it has been listened to (`take`).
 
 Repeating: a daemon that exits just as a client comes drops the connection before its first
-byte. Until that byte everything said is kept, so that a shell can say it again elsewhere.
+byte. Until that byte everything said is kept, so that a shell can say it again elsewhere. After
+it, utterances of which no audio has come are: when the connection is lost, or when the engine
+died (`engine_crashed`; not when it hung, as that would only take as long again). Once each, under
+a new id, and only if all of their text is still held. One that was heard is never repeated.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from cosyd.errors import BadRequest, CosydError, Protocol, Unreachable, from_code
+from cosyd.wire.call import Call
 from cosyd.wire.fields import FieldError
 from cosyd.wire.framing import Decoder, encode
 from cosyd.wire.inbox import COLLECT_FRAMES, INBOX_FRAMES, Inbox
@@ -33,7 +37,8 @@ from cosyd.wire.messages import (
 )
 
 REPEAT_BYTES: Final = 1024 * 1024
-"""Most that is kept to be said again; a connection on which more was said is not repeated."""
+"""Most that is kept to be said again; what goes beyond it is not repeated."""
+_REPEATED: Final = "engine_crashed"
 
 _FATAL: Final = frozenset({"protocol", "forbidden", "unsupported_version", "busy"})
 """Errors that nobody asked for after which the daemon closes the connection."""
@@ -55,45 +60,29 @@ def split_text(text: str, limit: int = MAX_TEXT_CHARS) -> Iterator[str]:
     yield text[start:]
 
 
-class Call:
-    """One management request and, once it came, its answer."""
-
-    def __init__(self, answer: str) -> None:
-        self.expected = answer
-        self.answer: Message | None = None
-        self.error: CosydError | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the answer or an error has arrived."""
-        return self.answer is not None or self.error is not None
-
-    def result(self) -> Message:
-        """The answer. Raises the error that came instead."""
-        if self.error is not None:
-            raise self.error
-        assert self.answer is not None
-        return self.answer
-
-
 class ClientConnection:
     """Everything a client knows about one connection. No locks: one thread at a time."""
 
     def __init__(self, client: str = "", inbox_frames: int = INBOX_FRAMES) -> None:
+        self._client = client
         self._inbox_frames = inbox_frames
-        self._decoder = Decoder(MAX_SERVER_MESSAGE_BYTES)
         self._inboxes: dict[int, Inbox] = {}
         self._calls: dict[int, Call] = {}
         self._last_id = 0
         self._last_ref = 0
+        self.lost: CosydError | None = None
+        """Why the connection is of no more use; None while it is."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new connection."""
+        self._decoder = Decoder(MAX_SERVER_MESSAGE_BYTES)
         self._first: bytearray | None = bytearray()
         self.outgoing = bytearray()
         """What must be sent now; whoever sends it takes it out with `sent`."""
         self.answered = False
         """Whether the daemon has said anything."""
-        self.lost: CosydError | None = None
-        """Why the connection is of no more use; None while it is."""
-        self.hello = self.call("hello", version=VERSION, client=client)
+        self.hello = self.call("hello", version=VERSION, client=self._client)
         """The daemon's greeting; asked for at once, travels with the first write."""
 
     def say(self, text: str, *, final: bool = True, **fields: Any) -> Inbox:
@@ -107,13 +96,14 @@ class ClientConnection:
         """
         utterance_id = self._last_id + 1
         first, *rest = split_text(text)
-        self._send("say", id=utterance_id, text=first, final=final and not rest, **_given(fields))
+        inbox = Inbox(utterance_id, self._inbox_frames)
+        self._write(inbox, "say", text=first, final=final and not rest, **_given(fields))
         self._last_id = utterance_id
-        inbox = self._inboxes[utterance_id] = Inbox(utterance_id, self._inbox_frames)
+        self._inboxes[utterance_id] = inbox
         inbox.text_final = final
         for index, piece in enumerate(rest, start=1):
             last = final and index == len(rest)
-            self._send("text", id=utterance_id, text=piece, final=last)
+            self._write(inbox, "text", text=piece, final=last)
         return inbox
 
     def text(self, inbox: Inbox, text: str, *, final: bool = False, flush: bool = False) -> None:
@@ -129,8 +119,8 @@ class ClientConnection:
         inbox.text_final = final
         *head, last = split_text(text)
         for piece in head:
-            self._send("text", id=inbox.id, text=piece)
-        self._send("text", id=inbox.id, text=last, final=final, flush=flush)
+            self._write(inbox, "text", text=piece)
+        self._write(inbox, "text", text=last, final=final, flush=flush)
 
     def pause(self, inbox: Inbox) -> None:
         """Ask for silence until `resume`."""
@@ -204,7 +194,7 @@ class ClientConnection:
         What goes wrong is told to every open inbox and call, and kept in `lost`.
         """
         if not data:
-            self.lose(Unreachable("the daemon closed the connection: try again"))
+            self.lose(_hung_up())
         if self.lost is not None:
             return
         self.answered, self._first = True, None
@@ -218,24 +208,60 @@ class ClientConnection:
             self.lose(Protocol(f"the daemon sent a broken message: {error}"))
 
     def repeat(self) -> bool:
-        """Say everything again, over a new connection; False if that is not safe any more."""
-        if self._first is None or self.lost is not None:
+        """Say again, over a new connection, what may be; False if nothing may.
+
+        What may not is told that the connection was lost.
+        """
+        if self.lost is not None:
             return False
-        self.outgoing = bytearray(self._first)
-        return True
+        if self._first is not None:
+            self.outgoing = bytearray(self._first)
+            return True
+        unheard = [inbox for inbox in self._inboxes.values() if inbox.kept]
+        if unheard:
+            self._lose_all(_hung_up())
+            self._begin()
+            for inbox in unheard:
+                self._say_again(inbox)
+        return bool(unheard)
 
     def lose(self, error: CosydError) -> None:
         """Give up: every open utterance and call ends with `error` (the first one counts)."""
         self.lost = self.lost or error
         for inbox in self._inboxes.values():
-            inbox.lose(self.lost)
+            inbox.forget()
+        self._lose_all(self.lost)
+
+    def _lose_all(self, error: CosydError) -> None:
+        """Tell all that the connection is gone, except those that may be repeated."""
+        for inbox in self._inboxes.values():
+            if not inbox.kept:
+                inbox.lose(error)
         for call in self._calls.values():
-            call.error = call.error or self.lost
+            call.error = call.error or error
         self._inboxes.clear()
         self._calls.clear()
         self.outgoing.clear()
 
-    def _send(self, kind: str, **fields: Any) -> None:
+    def _say_again(self, inbox: Inbox) -> None:
+        self._inboxes.pop(inbox.id, None)
+        self._last_id += 1
+        self._inboxes[self._last_id] = inbox
+        for kind, fields in inbox.begin_again(self._last_id):
+            # Those that it was to interrupt are gone; those that came after it are not meant.
+            mended = {**fields, "interrupt": False} if fields.get("interrupt") else fields
+            self._send(kind, id=inbox.id, **mended)
+        if inbox.paused:
+            self._control("pause", inbox)
+
+    def _write(self, inbox: Inbox, kind: str, **fields: Any) -> None:
+        """Send text of an utterance, and keep it as long as it may have to be said again."""
+        size = self._send(kind, id=inbox.id, **fields)
+        kept = sum(other.kept_bytes for other in self._inboxes.values())
+        inbox.keep(kind, fields, size, REPEAT_BYTES - kept)
+
+    def _send(self, kind: str, **fields: Any) -> int:
+        """Put a message into `outgoing`; its size in bytes."""
         if self.lost is not None:
             raise self.lost
         try:
@@ -247,6 +273,7 @@ class ClientConnection:
             self._first += data
             if len(self._first) > REPEAT_BYTES:
                 self._first = None
+        return len(data)
 
     def _control(self, kind: str, inbox: Inbox) -> None:
         if not inbox.ended and self.lost is None:
@@ -275,6 +302,9 @@ class ClientConnection:
         inbox = self._inboxes.get(message["id"])
         if inbox is None:
             return
+        if inbox.kept and message["type"] == "failed" and message["code"] == _REPEATED:
+            self._say_again(inbox)
+            return
         inbox.receive(message)
         if inbox.ended:
             del self._inboxes[inbox.id]
@@ -288,6 +318,10 @@ class ClientConnection:
             call.answer = {k: v for k, v in message.items() if k not in ("type", "ref")}
         else:
             raise Protocol(f"the daemon answered {message['type']!r} to {call.expected!r}")
+
+
+def _hung_up() -> Unreachable:
+    return Unreachable("the daemon closed the connection: try again")
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ INBOX_FRAMES: Final = 500
 COLLECT_FRAMES: Final = 90_000
 """The same while somebody waits for the result of an utterance that nobody listens to (30 min)."""
 
+_DEATHS: Final = frozenset({"engine_crashed", "engine_timeout"})
+
 
 class Mark(NamedTuple):
     """Where in the audio a piece of the text begins."""
@@ -58,6 +60,9 @@ class Inbox:
         """Whether the last of its text has been sent."""
         self.listened = False
         """Whether somebody iterates over it right now."""
+        self.kept: list[tuple[str, Message]] | None = []
+        """What was said of it, to be said once more; None: it may not be, or was already."""
+        self.kept_bytes = 0
         self.wants_pause = False
         self.flow_paused = False
         self.dropped = False
@@ -87,6 +92,30 @@ class Inbox:
         """Whether its end cannot come because its frames are not taken."""
         return self.full and not self.ended and not self.listened
 
+    def keep(self, kind: str, fields: Message, size: int, room: int) -> None:
+        """Remember a message of `size` bytes, if it is to be and `room` bytes are enough."""
+        if self.kept is not None and size <= room:
+            self.kept.append((kind, fields))
+            self.kept_bytes += size
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """It is not to be said once more."""
+        self.kept, self.kept_bytes = None, 0
+
+    def begin_again(self, utterance_id: int) -> list[tuple[str, Message]]:
+        """It is said once more, under another id; what is to be said. Nothing of it was heard.
+
+        `started` stays until the new one comes: the same request is spoken the same way.
+        """
+        said = self.kept or []
+        self.forget()
+        self.id, self.state = utterance_id, "said"
+        self.marks.clear()
+        self.text_end, self.flow_paused = 0, False
+        return said
+
     def take(self) -> bytes | None:
         """The next frame, None at the end. Call when `ready`. Raises what `failed` said."""
         if self.frames and not self.dropped:
@@ -108,6 +137,7 @@ class Inbox:
         """Give nothing out any more: it was told to stop."""
         self.dropped = True
         self.frames.clear()
+        self.forget()
 
     def receive(self, message: Message) -> None:
         """Apply one message of this id. Raises `Protocol` if it may not come now."""
@@ -121,6 +151,7 @@ class Inbox:
     def lose(self, error: CosydError) -> None:
         """The connection is gone: end as failed with `error`."""
         if not self.ended:
+            self.forget()
             self.state, self.error = "ended", error
             self.paused = False  # the error must come through
 
@@ -141,6 +172,7 @@ class Inbox:
         if len(message["pcm"]) != self._frame_samples() * self._sample_bytes():
             raise Protocol(f"audio of utterance {self.id} is not one frame long")
         self.offset += self._frame_samples()
+        self.forget()
         if not self.dropped:
             self.frames.append(message["pcm"])
 
@@ -165,5 +197,8 @@ class Inbox:
 
     def _on_failed(self, message: Message) -> None:
         self.paused = False
-        self.error = from_code(message["code"], message["message"])
+        said = message["message"]
+        if self.offset and message["code"] in _DEATHS:
+            said += " (some of it was heard, so it was not repeated by itself)"
+        self.error = from_code(message["code"], said)
         self.terminal = message

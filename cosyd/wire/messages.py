@@ -162,6 +162,8 @@ SERVER: Final[dict[str, tuple[Field, ...]]] = {
         Field("rtf", "map", REQUIRED),
         Field("rss_bytes", "int", REQUIRED),
         Field("models", "list", REQUIRED),
+        Field("open_utterances", "list"),
+        Field("metrics", "map"),
         _REF,
     ),
     "voices": (Field("voices", "list", REQUIRED), _REF),

@@ -20,12 +20,11 @@ from cosyd.audio.loudness import gain_for
 from cosyd.engines.base import Chunk, Engine, Interrupted, Request
 from cosyd.errors import CosydError
 from cosyd.link.orders import check_order, decoder, pack
-from cosyd.voices.voicepack import Voicepack
-from cosyd.voices.voicepack import load as load_voicepack
 from cosyd.worker.boundary import attempt
 from cosyd.worker.memory import memory
 from cosyd.worker.scheduler import pick
 from cosyd.worker.speech import Format, Speech, parts
+from cosyd.worker.voices import Voices
 
 _READ_BYTES: Final = 65_536
 
@@ -49,7 +48,7 @@ class Worker:
         self._unwanted: set[int] = set()  # cancelled before they were begun
         self._picking = threading.Lock()  # around what both threads look at: all of the above
         self._sending = threading.Lock()
-        self._voices: dict[str, Voicepack] = {}
+        self._voices = Voices()
 
     def run(self) -> None:
         """Obey and step for ever; the process ends when the link does."""
@@ -89,7 +88,7 @@ class Worker:
             return b""
 
     def _interrupt(self, number: int) -> bool:
-        """Whether a step of it runs. If not, none will."""
+        """Whether something of it may be computed now. If not, nothing will be."""
         with self._picking:
             if (speech := self._speeches.get(number)) is None:
                 if number > self._begun:
@@ -97,8 +96,7 @@ class Worker:
                 return False
             speech.cancelled = True
             running = speech in self._batch
-        speech.stream.interrupt()
-        return running
+        return speech.stream.interrupt() and running
 
     # the computing thread ----------------------------------------------------------------
 
@@ -173,7 +171,7 @@ class Worker:
             self._drop(number)
 
     def _open(self, order: dict[str, Any]) -> Speech:
-        voice = self._voice(order["voice"])
+        voice = self._voices.get(Path(order["voice"]), order["prompt"])
         request = Request(
             voice=voice,
             language=order["language"],
@@ -186,11 +184,6 @@ class Worker:
         gain = gain_for(voice.loudness_lufs, order["loudness"], order["volume"])
         audio = Format(order["sample_rate"], order["encoding"], gain)
         return Speech(order["stream"], stream, self._engine.sample_rate, audio, order)
-
-    def _voice(self, path: str) -> Voicepack:
-        if path not in self._voices:
-            self._voices[path] = load_voicepack(Path(path))
-        return self._voices[path]
 
     def _on_text(self, order: dict[str, Any]) -> None:
         if (speech := self._speeches.get(order["stream"])) is not None:
@@ -220,6 +213,8 @@ class Worker:
             speech.stream.close()
 
     def _send(self, *reports: bytes) -> None:
+        if not reports:
+            return
         try:
             with self._sending:
                 self._link.sendall(b"".join(reports))

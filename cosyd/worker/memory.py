@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from pathlib import Path
+from types import ModuleType
 
 _STATM = Path("/proc/self/statm")
 
@@ -23,6 +24,15 @@ def _rss_bytes() -> int:
 
 def _vram_bytes() -> int | None:
     torch = sys.modules.get("torch")  # an engine without torch holds no VRAM of torch's
-    if torch is None or not torch.cuda.is_available():
+    if torch is None:
         return None
-    return int(torch.cuda.memory_reserved())
+    if torch.cuda.is_initialized():  # asking it more would make it a process of the card's
+        cards = range(torch.cuda.device_count())
+        return sum(int(torch.cuda.memory_reserved(card)) for card in cards)
+    return _apple_bytes(torch)
+
+
+def _apple_bytes(torch: ModuleType) -> int | None:
+    if not torch.backends.mps.is_available():
+        return None
+    return int(torch.mps.driver_allocated_memory()) or None

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from cosyd.client import autostart
 
 Connect = Callable[..., cosyd.Client]
 
-ROUNDS_OF_KILLS = 10
+ROUNDS_OF_KILLS = 50
 ROUNDS_OF_IDLE = 50  # of each client
 
 # Waits to be told, so that all of them connect at the same moment; then says one thing.
@@ -88,6 +89,7 @@ def crowd(home: Any) -> Iterator[Crowd]:
     found.close()
 
 
+@pytest.mark.timeout(400)
 def test_eight_clients_get_one_daemon_after_every_kill(home: Any, crowd: Crowd) -> None:
     seen = set()
     for _ in range(ROUNDS_OF_KILLS):
@@ -185,14 +187,65 @@ def test_shutdown_without_draining_stops_it(home: Any, connect: Connect) -> None
 def test_a_daemon_that_is_killed_while_speaking(home: Any, connect: Connect) -> None:
     with connect() as client:
         utterance = client.say("One two three four five. " * 20, pace="realtime")
-        assert utterance.started
+        frames = iter(utterance)
+        next(frames)
         home.kill()
         with pytest.raises(errors.Unreachable):
-            list(utterance)
+            list(frames)
         with pytest.raises(errors.Unreachable):
             client.ping()
     with connect() as client:
         assert client.say("One.").result.kind == "finished"
+
+
+def test_a_daemon_that_is_killed_before_the_first_sound(home: Any, connect: Connect) -> None:
+    """What was heard is lost, a question is lost, the rest is said to the next daemon."""
+    with connect() as client:
+        whole = b"".join(client.say("One two. Three."))
+        heard = client.say("One two three. " * 40, pace="realtime")
+        frames = iter(heard)
+        next(frames)
+        unheard = client.say("One two. Three.", instruct="slow_ms=300")
+        streamed = client.say("One", final=False)
+        streamed.write(" two.")
+        assert unheard.started
+        first = client.hello.pid
+        home.kill()
+        streamed.end(" Three.")
+        assert b"".join(unheard) == whole
+        assert [mark.start for mark in unheard.marks] == [0, 9]
+        assert unheard.result.samples == 3 * 4800
+        assert b"".join(streamed) == whole
+        with pytest.raises(errors.Unreachable, match="closed"):
+            list(frames)
+        assert client.hello.pid != first
+        assert client.ping() >= 0
+
+
+def test_it_is_said_again_once(home: Any, connect: Connect) -> None:
+    with connect() as client:
+        client.ping()
+        utterance = client.say("One.", instruct="slow_ms=60000")
+        killed = set()
+        for _ in range(2):  # the second time the connection's loss is told
+            killed.add(_speaking_daemon())
+            home.kill()
+            with suppress(errors.Unreachable):
+                client.ping()
+        assert len(killed) == 2
+        with pytest.raises(errors.Unreachable, match="closed"):
+            list(utterance)
+
+
+def _speaking_daemon() -> int:
+    """The pid of the daemon, as soon as it speaks."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with suppress(errors.Unreachable), cosyd.connect(autostart=False) as client:
+            if client.status()["utterances"]["active"]:
+                return client.hello.pid
+        time.sleep(0.02)  # another process's state gives no event
+    raise AssertionError("nobody speaks")
 
 
 def test_the_path_can_be_given(home: Any, connect: Connect, tmp_path: Path) -> None:

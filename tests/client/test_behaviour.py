@@ -288,15 +288,6 @@ def test_what_cannot_be_loaded_or_unloaded(client: cosyd.Client) -> None:
         client.load()
 
 
-def test_voices_that_cannot_be_added_or_removed(client: cosyd.Client) -> None:
-    with pytest.raises(errors.BadAudio):
-        client.add_voice("mine", b"no sound")
-    with pytest.raises(errors.Forbidden):
-        client.remove_voice("tone")
-    with pytest.raises(errors.VoiceNotFound):
-        client.remove_voice("nobody")
-
-
 # --- files -------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,8 @@ class Running:
             "COSYD_VOICE": "tone",
             "COSYD_VOICE_ZH": "tone",
             "COSYD_IDLE_TIMEOUT": "1500",  # it ends even if this process is killed
+            "COSYD_BACKOFF_S": "0.05",
+            "COSYD_BREAKER_CRASHES": "5",  # more than any test here causes in a row
             MARK: str(self.home / "data"),
             **extra,
         }

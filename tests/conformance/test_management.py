@@ -51,6 +51,7 @@ VOICE: dict[str, Any] = {
     "capabilities": list,
     "installed": bool,
     "license": str,
+    "prompts": list,
 }
 CAPABILITIES = {
     "streaming", "zero_shot", "cross_lingual", "instruct", "text_streaming", "speed"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from cosyd.config import Config
 from cosyd.daemon.model import Model
+from cosyd.daemon.residency import Memory, Residency
+from cosyd.daemon.statistics import Statistics
 from cosyd.daemon.utterance import Utterance
 from cosyd.engines.base import Descriptor
 from cosyd.link.host import Listener
@@ -59,10 +62,12 @@ class FakeClock:
 class FakeWorker:
     """A worker that does what the test says."""
 
-    def __init__(self, listener: Listener) -> None:
-        self.pid = 4711
+    def __init__(self, listener: Listener, model: str = "", pid: int = 4711) -> None:
+        self.model = model
+        self.pid = pid
         self.orders: list[dict[str, Any]] = []
-        self.closed = self.killed = False
+        self.closed = self.killed = self.ended = False
+        self.on_close: Callable[[FakeWorker], None] = lambda _worker: None
         self._listener = listener
 
     def order(self, kind: str, **fields: Any) -> None:
@@ -70,6 +75,7 @@ class FakeWorker:
 
     def close(self) -> None:
         self.closed = True
+        self.on_close(self)
 
     def kill(self) -> None:
         self.killed = True
@@ -86,12 +92,13 @@ class FakeWorker:
         """Say something to the daemon."""
         self._listener.on_report({"type": kind, **fields})
 
-    def ready(self) -> None:
+    def ready(self, device: str = "cpu", rss: int = 1, vram: int | None = None) -> None:
         """The model is loaded."""
-        self.report("ready", load_ms=1.0, device="cpu", rss_bytes=1, vram_bytes=None)
+        self.report("ready", load_ms=1.0, device=device, rss_bytes=rss, vram_bytes=vram)
 
     def gone(self) -> None:
         """The process has ended."""
+        self.ended = True
         self._listener.on_gone()
 
 
@@ -131,15 +138,32 @@ def state(thing: Utterance | Model) -> str:
 
 
 class Bench:
-    """A model over fake workers, with what the daemon's core does around it."""
+    """Models over fake workers, with what the daemon's core does around them."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *names: str, machine_bytes: int = 1 << 40, **settings: Any) -> None:
+        """`names` of models; the first one is `model`."""
         self.clock = FakeClock()
         self.workers: list[FakeWorker] = []
-        config = Config(**settings)
-        self.model = Model("fake-1", ENGINE, config, self.clock, self._start)
-        self.owner = FakeOwner()
-        self.owner.on_ended = self.model.withdraw
+        self.config = Config(**settings)
+        self.statistics = Statistics()
+        self.rss: dict[int, int] = {}
+        """Of workers by pid; one that is not here is asked for its own reports."""
+        self.vram_free: int | None = None
+        self.on_close: Callable[[FakeWorker], None] = lambda _worker: None
+        """Told when a worker is hung up on."""
+        self.changes = 0
+        self.models: dict[str, Model] = {}
+        memory = Memory(lambda: machine_bytes, self.rss.get, lambda _device: self.vram_free)
+        self.residency = Residency(
+            self.models, lambda: self.config, self.clock, memory, self._on_change
+        )
+        for name in names or ("fake-1",):
+            self.models[name] = Model(
+                *(name, ENGINE, lambda: self.config, self.clock, self._start),
+                *(self.residency, self.statistics),
+            )
+        self.model = next(iter(self.models.values()))
+        self.owner = self.connection()
         self._ids = count(1)
 
     @property
@@ -147,26 +171,64 @@ class Bench:
         """The latest worker."""
         return self.workers[-1]
 
-    def _start(self, listener: Listener, _engine: Descriptor, _model: str) -> FakeWorker:
-        self.workers.append(FakeWorker(listener))
-        return self.workers[-1]
+    def living(self) -> list[FakeWorker]:
+        """Workers that have not ended."""
+        return [worker for worker in self.workers if not worker.ended]
 
-    def utterance(self, **fields: Any) -> Utterance:
+    def connection(self) -> FakeOwner:
+        """One more of those who say something."""
+        owner = FakeOwner()
+        owner.on_ended = lambda utterance: self.models[utterance.voice.model].withdraw(utterance)
+        return owner
+
+    def _on_change(self) -> None:
+        self.changes += 1
+
+    def _start(self, listener: Listener, _engine: Descriptor, model: str) -> FakeWorker:
+        self.workers.append(FakeWorker(listener, model, 4711 + len(self.workers)))
+        self.worker.on_close = self.on_close
+        return self.worker
+
+    def utterance(
+        self, owner: FakeOwner | None = None, model: str = "", **fields: Any
+    ) -> Utterance:
         """A new utterance that nothing has happened to."""
         asked = {"type": "say", "id": next(self._ids), "text": "Hi.", **fields}
-        return Utterance(check_client(asked), VOICE, self.owner, self.clock.now)
+        voice = replace(VOICE, model=model or self.model.name)
+        return Utterance(check_client(asked), voice, owner or self.owner, self.clock.now)
 
-    def say(self, **fields: Any) -> Utterance:
+    def say(self, owner: FakeOwner | None = None, model: str = "", **fields: Any) -> Utterance:
         """Submit a new utterance."""
-        utterance = self.utterance(**fields)
-        self.model.submit(utterance)
+        utterance = self.utterance(owner, model, **fields)
+        self.models[utterance.voice.model].submit(utterance)
         return utterance
 
-    def speak(self, utterance: Utterance, samples: int = 960) -> None:
+    def speak(self, utterance: Utterance, samples: int = 960, vram: int | None = None) -> None:
         """Let the worker send audio for the utterance that began last, and be done with it."""
-        stream = self.worker.last("speak")["stream"]
-        self.worker.report("chunk", stream=stream, pcm=b"\1\0" * samples, text_end=3)
-        self.worker.report(
-            "done", stream=stream, samples=samples, synth_ms=1.0, rss_bytes=1, vram_bytes=None
-        )
-        drain(utterance, self.owner)
+        worker = next(w for w in self.living()[::-1] if w.model == utterance.voice.model)
+        stream = worker.last("speak")["stream"]
+        worker.report("chunk", stream=stream, pcm=b"\1\0" * samples, text_end=3)
+        memory = {"rss_bytes": 1, "vram_bytes": vram}
+        worker.report("done", stream=stream, samples=samples, synth_ms=1.0, **memory)
+        owner = utterance.owner
+        assert isinstance(owner, FakeOwner)
+        drain(utterance, owner)
+
+    def speak_one(self, model: str = "", **fields: Any) -> None:
+        """Say something with a model, loading it if need be, to its end."""
+        utterance = self.say(model=model, **fields)
+        if utterance.state == "queued":
+            self.worker.ready()
+        self.speak(utterance)
+
+    def reconfigure(self, **settings: Any) -> None:
+        """New settings, as the core takes them over."""
+        self.config = self.config._replace(**settings)
+        for model in self.models.values():
+            model.reconfigured(False)
+        self.residency.settle()
+
+    def crash(self) -> None:
+        """The latest worker dies, and the rest after it passes."""
+        self.worker.gone()
+        self.clock.pass_s(self.config.backoff_max_s)

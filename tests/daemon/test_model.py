@@ -85,7 +85,7 @@ def test_keep_alive_of_the_request_counts() -> None:
     bench.speak(bench.say(keep_alive=-1))
     bench.clock.pass_s(1000)
     assert state(bench.model) == "ready"
-    assert bench.model.expires_at is None
+    assert bench.model.expiry.expires_at is None
 
 
 def test_zero_keep_alive_unloads_right_after() -> None:
@@ -111,25 +111,44 @@ def test_say_while_unloading_waits_for_a_new_worker() -> None:
     assert state(late) == "speaking" and late.cold
 
 
-def test_crash_fails_speakers_restarts_and_serves_those_who_wait() -> None:
-    bench = Bench()
-    said = [bench.say() for _ in range(3)]
-    bench.worker.ready()
-    bench.worker.gone()
-    assert [each.error_code for each in said] == ["engine_crashed", "engine_crashed", None]
-    assert bench.model.restarts == 1 and len(bench.workers) == 2
-    bench.worker.ready()
-    assert state(said[2]) == "speaking"
-
-
-def test_crash_while_loading_fails_those_who_wait_and_does_not_loop() -> None:
-    bench = Bench()
+def test_a_worker_that_does_not_end_when_hung_up_on_is_killed() -> None:
+    bench = Bench(keep_alive_s=0)
     utterance = bench.say()
-    told: list[float | CosydError] = []
-    bench.model.load(told.append)
-    bench.worker.gone()
-    assert utterance.error_code == "engine_crashed"
-    assert isinstance(told[0], CosydError) and len(bench.workers) == 1
+    bench.worker.ready()
+    bench.speak(utterance)
+    bench.clock.pass_s(4)
+    assert bench.worker.closed and not bench.worker.killed
+    bench.clock.pass_s(2)
+    assert bench.worker.killed
+
+
+def test_new_settings_count_at_once() -> None:
+    bench = Bench(keep_alive_s=300)
+    bench.speak_one()
+    bench.clock.pass_s(50)
+    bench.reconfigure(keep_alive_s=60)
+    assert bench.model.expiry.expires_at == bench.clock.now() + 10
+    bench.clock.pass_s(10)
+    assert state(bench.model) == "unloading"
+
+
+def test_new_settings_spare_what_a_request_asked_for() -> None:
+    bench = Bench(keep_alive_s=300)
+    bench.speak_one(keep_alive=1000)
+    bench.reconfigure(keep_alive_s=1)
+    bench.clock.pass_s(999)
+    assert state(bench.model) == "ready"
+
+
+def test_new_timeouts_count_for_the_next_step() -> None:
+    bench = Bench(engine_timeout_s=60)
+    bench.say()
+    bench.worker.ready()
+    bench.reconfigure(engine_timeout_s=5)
+    bench.worker.report("alive")
+    bench.clock.pass_s(60)
+    bench.clock.pass_s(5)
+    assert bench.worker.killed
 
 
 def test_failed_load_says_why() -> None:
@@ -141,27 +160,6 @@ def test_failed_load_says_why() -> None:
     assert bench.owner.sent[0]["message"] == "flow.pt is cut off"
     bench.say()
     assert len(bench.workers) == 2, "the next one tries again"
-
-
-def test_load_that_never_ends_is_given_up() -> None:
-    bench = Bench(load_timeout_s=10)
-    bench.say()
-    bench.clock.pass_s(10)
-    assert bench.worker.killed
-
-
-def test_hung_engine_is_replaced_and_the_next_one_served() -> None:
-    bench = Bench(engine_timeout_s=5)
-    utterance = bench.say()
-    bench.worker.ready()
-    bench.clock.pass_s(5)
-    bench.clock.pass_s(5)
-    assert bench.worker.killed
-    bench.worker.gone()
-    assert utterance.error_code == "engine_timeout"
-    bench.worker.ready()
-    after = bench.say()
-    assert state(after) == "speaking"
 
 
 def test_busy_engine_that_answers_probes_is_left_alone() -> None:
@@ -208,7 +206,7 @@ def test_stop_that_does_not_halt_spares_other_speakers_for_a_while() -> None:
     assert not bench.worker.killed and state(other) == "speaking" and state(late) == "queued"
     bench.clock.pass_s(0.3)
     assert bench.worker.killed, "it hangs"
-    bench.worker.gone()
+    bench.crash()
     assert other.error_code == "engine_timeout"
     bench.worker.ready()
     assert state(late) == "speaking"

@@ -12,7 +12,7 @@ from cosyd.engines import registry
 from cosyd.engines.base import Descriptor
 
 
-@pytest.mark.parametrize("name", ["kokoro", "tone"])
+@pytest.mark.parametrize("name", ["cosyvoice2", "kokoro", "tone"])
 def test_ours(name: str) -> None:
     descriptor = registry.find(name)
     assert descriptor is not None and descriptor.name == name

@@ -57,3 +57,22 @@ def test_unknown_voice(tmp_path: Path, asked: str, hint: str) -> None:
     add(tmp_path, "anna")
     with pytest.raises(VoiceNotFound, match=hint):
         Catalog([tmp_path]).find(asked)
+
+
+def test_a_prompt_is_part_of_the_name(tmp_path: Path) -> None:
+    pack = add(tmp_path, "anna")
+    with (pack / "metadata.yaml").open("a") as file:
+        file.write("prompts: {available: [{name: a, path: a.wav}, {name: b, path: b.wav}]}\n")
+    catalog = Catalog([tmp_path])
+    assert catalog.find("anna").default_prompt == "a"
+    assert catalog.find("anna/b").default_prompt == "b"
+    with pytest.raises(VoiceNotFound, match="anna/a, anna/b"):
+        catalog.find("anna/c")
+    with pytest.raises(VoiceNotFound, match="did you mean anna"):
+        catalog.find("ana/b")
+
+
+def test_what_is_being_made_is_hidden(tmp_path: Path) -> None:
+    add(tmp_path, ".draft-1")
+    add(tmp_path, "anna")
+    assert set(Catalog([tmp_path]).voices()) == {"anna"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosyd import errors
-from cosyd.wire.connection import REPEAT_BYTES, ClientConnection, split_text
+from cosyd.wire.connection import ClientConnection, split_text
 from cosyd.wire.inbox import Mark
 from tests.wire.script import (
     CHUNKINGS,
@@ -292,32 +292,3 @@ def test_the_end_of_the_stream_ends_everything(core: ClientConnection) -> None:
     core.pause(inbox)
     core.stop(inbox)
     assert said(core) == []
-
-
-def test_what_was_said_is_repeated_until_the_first_byte() -> None:
-    core = ClientConnection("test")
-    core.say("One.")
-    first = said(core)
-    core.call("ping")
-    second = said(core)
-    assert core.repeat()
-    core.call("status")
-    assert [m["type"] for m in said(core)] == [m["type"] for m in first + second] + ["status"]
-    assert not core.answered
-    core.receive(b"\0")
-    assert core.answered
-    assert not core.repeat()
-
-
-def test_too_much_is_not_repeated() -> None:
-    core = ClientConnection()
-    core.say("x" * (REPEAT_BYTES // 2))
-    assert core.repeat()
-    core.say("x" * (REPEAT_BYTES // 2))
-    assert not core.repeat()
-
-
-def test_a_lost_connection_is_not_repeated() -> None:
-    core = ClientConnection()
-    core.lose(errors.Unreachable("closed"))
-    assert not core.repeat()

@@ -33,8 +33,9 @@ class Stream:
         del final, flush  # it is all there is
         self.text += text
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> bool:
         """Goes on."""
+        return True
 
     def close(self) -> None:
         """Holds nothing."""

@@ -123,7 +123,8 @@ def test_text_arrives_piece_by_piece(link: Link) -> None:
         ("A. B.", {"instruct": "fail_after=1"}, "internal"),
         ("A. B.", {"instruct": "nan_after=1"}, "internal"),
         ("A.", {"instruct": "no_such_knob=1"}, "bad_request"),
-        ("A.", {"voice": "/nowhere"}, "internal"),
+        ("A.", {"prompt": "happy"}, "voice_not_found"),
+        ("A.", {"voice": "/nowhere"}, "voice_not_found"),  # removed while it waited for its turn
     ],
 )
 def test_failures_have_codes_and_others_go_on(

@@ -25,8 +25,9 @@ class FakeStream:
     def write(self, text: str, *, final: bool, flush: bool = False) -> None:
         """Nothing to write to."""
 
-    def interrupt(self) -> None:
+    def interrupt(self) -> bool:
         """Nothing runs."""
+        return False
 
     def close(self) -> None:
         """Nothing is held."""

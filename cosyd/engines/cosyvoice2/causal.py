@@ -7,6 +7,7 @@ ones, given the keys and values (rows) and the last inputs of each convolution (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 Count = Callable[[str, int], None]
 """Told (stage, rows) whenever rows are computed; the rows of all batch entries together."""
 
+Check = Callable[[], None]
+"""Called between one computation and the next; it raises to end them early."""
+
+
+def go_on() -> None:
+    """The `Check` that never ends anything."""
+
+
 _GROWTH: Final = 1.5
+_CPU_ROOM: Final = 1024
+"""Rows there is room for at once on the CPU, where untouched memory costs nothing: growing in
+small steps leaves gaps behind that nothing fits into, as much memory again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,8 @@ class Rows:
         """Add rows [..., n, width]; returns all rows [..., length + n, width], as a view."""
         end = self._length + new.shape[-2]
         if end > self._data.shape[-2]:
-            self._grow(max(end, int(self._length * _GROWTH)))
+            least = _CPU_ROOM if new.device.type == "cpu" else 0
+            self._grow(max(end, int(self._length * _GROWTH), least))
         self._data[..., self._length : end, :] = new
         self._length = end
         return self.view
@@ -118,13 +131,14 @@ class Rows:
         return Rows(self.view)
 
     def packed(self) -> Rows:
-        """The same rows without spare room, for keeping."""
-        return Rows(self.view.clone())
+        """The same rows without spare room, for keeping; shared where there is none."""
+        full = self._data.untyped_storage().nbytes() == self.view.nbytes
+        return Rows(self.view if full else self.view.clone())
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory held."""
-        return self._data.nbytes
+        """Bytes of the rows; there may be room for more."""
+        return self.view.nbytes
 
 
 class Cache:
@@ -133,9 +147,13 @@ class Cache:
     Attributes:
         rows: slot -> rows; a slot is the tensors' prefix in the checkpoint.
         tails: slot -> last inputs [B, taps - 1, C]; replaced, never written into.
+        hidden: whether attention's rows are what keys and values are computed of, every time
+            anew: a quarter of the memory, for a device that has computing power to spare.
     """
 
     __slots__ = ("rows", "tails")
+
+    hidden = False
 
     def __init__(
         self, rows: dict[str, Rows] | None = None, tails: dict[str, Tensor] | None = None
@@ -151,19 +169,51 @@ class Cache:
             return new
         return rows.append(new)
 
+    def continued(self, slot: str, x: Tensor, count: int) -> Tensor:
+        """[B, T, C] -> [B, count + T, C]: the slot's last `count` rows before x, zeros at first."""
+        tail = self.tails.get(slot)
+        if tail is None:
+            tail = x.new_zeros((x.shape[0], count, x.shape[2]))
+        x = torch.cat((tail, x), dim=1)
+        self.tails[slot] = x[:, x.shape[1] - count :].clone()
+        return x
+
     def fork(self) -> Cache:
         """Another cache that goes on from here; both are independent from now on."""
-        return Cache({slot: rows.fork() for slot, rows in self.rows.items()}, dict(self.tails))
+        return type(self)({slot: rows.fork() for slot, rows in self.rows.items()}, dict(self.tails))
 
     def packed(self) -> Cache:
         """A copy without spare room, for keeping."""
-        return Cache({slot: rows.packed() for slot, rows in self.rows.items()}, dict(self.tails))
+        return type(self)(
+            {slot: rows.packed() for slot, rows in self.rows.items()}, dict(self.tails)
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory held."""
         rows = sum(rows.nbytes for rows in self.rows.values())
         return rows + sum(tail.nbytes for tail in self.tails.values())
+
+
+class HiddenCache(Cache):
+    """A quarter of the memory: attention computes keys and values anew from hidden rows."""
+
+    __slots__ = ()
+
+    hidden = True
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """q: [B, H, T, D], k and v: [B, H, S, D], mask: bool [T, S] or None -> [B, H, T, D].
+
+    torch's own attention is no faster in bfloat16 than in float32 on a CPU; its products are.
+    """
+    if q.device.type != "cpu" or q.dtype != torch.bfloat16:
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
+    if mask is not None:
+        scores.masked_fill_(~mask, -math.inf)
+    return scores.softmax(-1) @ v
 
 
 class Linear:
@@ -207,12 +257,10 @@ class CausalConv:
 
     def __call__(self, x: Tensor, cache: Cache | None) -> Tensor:
         """x: [B, T, in] -> [B, T, out]; the cache's tail comes before x, zeros without one."""
-        tail = None if cache is None else cache.tails.get(self.slot)
-        if tail is None:
-            tail = x.new_zeros((x.shape[0], self.taps - 1, x.shape[2]))
-        x = torch.cat((tail, x), dim=1)
-        if cache is not None:
-            cache.tails[self.slot] = x[:, x.shape[1] - self.taps + 1 :].clone()
+        if cache is None:
+            x = functional.pad(x, (0, 0, self.taps - 1, 0))
+        else:
+            x = cache.continued(self.slot, x, self.taps - 1)
         return self.linear(windows(x, self.taps))
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
 
+from cosyd.engines.cosyvoice2.causal import Cache, HiddenCache, go_on
 from cosyd.errors import TextTooLong
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cosyd.engines.cosyvoice2.causal import Cache, Span
+    from cosyd.engines.cosyvoice2.causal import Check, Span
     from cosyd.engines.cosyvoice2.estimator import Estimator
 
 NOISE_FRAMES: Final = 15000
@@ -44,9 +45,23 @@ def moments(steps: int) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
+    """One Euler step: what the moment adds to each of the estimator's stages, and its length."""
+
     shifts: tuple[Tensor, ...]
     length: float
+
+
+class Graphs(Protocol):
+    """A faster way to solve; `flow_graphs.Solver` is one."""
+
+    def cache(self) -> Cache:
+        """An empty cache for one step of one utterance."""
+
+    def solve(
+        self, x: Tensor, rows: Tensor, at: Span, caches: Sequence[Cache], check: Check
+    ) -> Tensor | None:
+        """As `Cfm`, with the conditions as rows; None: it cannot do this one."""
 
 
 class Cfm:
@@ -60,7 +75,7 @@ class Cfm:
         dtype: their type. The mel itself is float32 throughout.
     """
 
-    __slots__ = ("_guidance", "_noise", "_steps", "dtype", "estimator")
+    __slots__ = ("_noise", "dtype", "estimator", "graphs", "guidance", "plan")
 
     def __init__(
         self,
@@ -72,18 +87,30 @@ class Cfm:
     ) -> None:
         self.estimator = estimator
         self.dtype = dtype
-        self._guidance = guidance
+        self.guidance = guidance
+        self.graphs: Graphs | None = None  # set once, when the model is warmed up
         self._noise = start_noise(estimator.sizes.mel).to(device)
         at, by = moments(steps)
-        self._steps = tuple(
-            _Step(estimator.shifts(t.view(1).to(device)), float(length))
+        self.plan = tuple(
+            Step(estimator.shifts(t.view(1).to(device)), float(length))
             for t, length in zip(at, by, strict=True)
         )
 
     @property
     def steps(self) -> int:
         """Euler steps, so caches that a stream needs."""
-        return len(self._steps)
+        return len(self.plan)
+
+    def cache(self) -> Cache:
+        """An empty cache for one step of one utterance.
+
+        Keys and values of ten seconds are 1.5 GB in bfloat16: where the CPU is quick at that, they
+        are computed anew from a quarter of it, for about as much as attending to them costs.
+        """
+        if self.graphs:
+            return self.graphs.cache()
+        spare = self._noise.device.type == "cpu" and self.dtype == torch.bfloat16
+        return HiddenCache() if spare else Cache()
 
     def noise(self, at: Span) -> Tensor:
         """float32 [1, count, mel], where the frames of `at` start from.
@@ -104,6 +131,7 @@ class Cfm:
         at: Span,
         caches: Sequence[Cache] | None = None,
         trace: list[Tensor] | None = None,
+        check: Check = go_on,
     ) -> Tensor:
         """Solve for the frames of `at`.
 
@@ -115,19 +143,25 @@ class Cfm:
             at: which frames these are.
             caches: one for each step, with the state of the frames before; each grows by T.
             trace: gets x before each step.
+            check: called before each step. If it raises, some caches have grown and some not.
 
         Returns:
             float32 [1, T, mel].
         """
         mel = x.shape[2]
         rows = self._conditions(mu, cond, speaker, at.count)
-        for i, step in enumerate(self._steps):
+        if self.graphs and caches and trace is None:
+            solved = self.graphs.solve(x, rows, at, caches, check)
+            if solved is not None:
+                return solved
+        for i, step in enumerate(self.plan):
+            check()
             if trace is not None:
                 trace.append(x)
             rows[:, :, :mel] = x
             velocity = self.estimator(rows, step.shifts, at, caches[i] if caches else None)
             guided, free = velocity.float().chunk(2)
-            x = x + step.length * ((1 + self._guidance) * guided - self._guidance * free)
+            x = x + step.length * ((1 + self.guidance) * guided - self.guidance * free)
         return x
 
     def _conditions(self, mu: Tensor, cond: Tensor, speaker: Tensor, count: int) -> Tensor:

@@ -128,7 +128,9 @@ def _layouts(arrays: Arrays, network: Lm) -> Iterator[Row]:
         part = {key.partition(".")[2]: arrays[key] for key in arrays if key.startswith(name + ".")}
         prompt = Prompt(_ids(part, "prompt_text"), _ids(part, "prompt_speech_token"))
         state = SpeechLm(network).begin(_ids(part, "text"), prompt, seed=0, sampler=greedy)
-        yield _close(f"llm.npz:{name}.lm_input", state.rows[None], part["lm_input"])
+        yield _close(
+            f"llm.npz:{name}.lm_input", SpeechLm(network).fed(state)[None], part["lm_input"]
+        )
         yield from _network(f"llm.npz:{name}", part, network)
         steps = range(len(part["step_tokens"]))
         tokens = [SpeechLm(network).step([state])[0] for _ in steps if state.ready]

@@ -11,6 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from cosyd.engines.cosyvoice2.layout import PULL
 from cosyd.errors import ModelLoadFailed, ModelNotFound
 
 _SPELLINGS: Final = (
@@ -19,7 +20,7 @@ _SPELLINGS: Final = (
 )
 """How a weight's norm and direction are called: by today's torch and by the one before."""
 
-_TRUNCATED: Final = "{}: truncated or no checkpoint: fetch it again."
+_TRUNCATED: Final = "{}: truncated or no checkpoint: cosy pull cosyvoice2"
 _UNREADABLE: Final = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError)
 
 
@@ -36,11 +37,11 @@ def load(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except FileNotFoundError as error:
-        raise ModelNotFound(f"{path}: not there: fetch CosyVoice2-0.5B again.") from error
+        raise ModelNotFound(f"{path}: not there: {PULL}") from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # a seek to where the whole file would go on
             raise ModelLoadFailed(_TRUNCATED.format(path)) from error
-        raise ModelLoadFailed(f"{path}: {error.strerror}: mend that or fetch it again.") from error
+        raise ModelLoadFailed(f"{path}: {error.strerror}: mend that, or {PULL}") from error
     except _UNREADABLE as error:
         raise ModelLoadFailed(_TRUNCATED.format(path)) from error
 
@@ -55,13 +56,25 @@ def tensors(path: Path) -> dict[str, Tensor]:
     """The named tensors of a checkpoint. Raises as `load`, and for anything but tensors in it."""
     state = load(path)
     if not isinstance(state, Mapping) or not state:
-        raise ModelLoadFailed(f"{path}: no named tensors in it: fetch it again.")
+        raise ModelLoadFailed(f"{path}: no named tensors in it: {PULL}")
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ModelLoadFailed(f"{path}: {name} is no tensor: the file is of another model.")
         if not tensor.is_floating_point():
-            raise ModelLoadFailed(f"{path}: {name} holds {tensor.dtype}: fetch it again.")
+            raise ModelLoadFailed(f"{path}: {name} holds {tensor.dtype}: {PULL}")
     return dict(state)
+
+
+def check_numbers(state: Mapping[str, Tensor], file: str) -> None:
+    """Look for what is no number; done once, when a checkpoint is converted.
+
+    Raises:
+        ModelLoadFailed: a tensor holds NaN or infinity.
+    """
+    for name, tensor in state.items():
+        # Nearly always the sum tells, in one pass and no memory; else it is looked at closely.
+        if not tensor.sum().isfinite() and not tensor.isfinite().all():
+            raise ModelLoadFailed(f"{file}: {name} holds values that are no numbers: {PULL}")
 
 
 def strip_generator(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -88,10 +101,10 @@ def fold_weight_norm(state: Mapping[str, Tensor], file: str) -> dict[str, Tensor
             pair = module + norm_suffix, module + direction_suffix
             for name in pair:
                 if name not in folded:
-                    raise ModelLoadFailed(f"{file}: no tensor {name}: fetch it again.")
+                    raise ModelLoadFailed(f"{file}: no tensor {name}: {PULL}")
             norm, direction = (folded.pop(name) for name in pair)
             if f"{module}.weight" in folded:
-                raise ModelLoadFailed(f"{file}: {module} has two weights: fetch it again.")
+                raise ModelLoadFailed(f"{file}: {module} has two weights: {PULL}")
             folded[f"{module}.weight"] = _weight(norm, direction, f"{file}: {pair[0]}")
     return folded
 

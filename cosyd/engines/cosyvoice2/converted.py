@@ -25,13 +25,20 @@ _DTYPES: Final = {
     torch.float32: "F32",
     torch.float16: "F16",
     torch.bfloat16: "BF16",
+    torch.int8: "I8",
 }
 _ALIGNMENT: Final = 64
 _STALE_S: Final = 3600.0
+_LARGE: Final = 1 << 26
+"""A tensor of that many bytes is mapped on its own: kept alone, it keeps nothing else mapped."""
 
 
 def load(
-    source: Path, folders: Iterable[Path], convert: Callable[[], dict[str, Tensor]]
+    source: Path,
+    folders: Iterable[Path],
+    convert: Callable[[], dict[str, Tensor]],
+    *,
+    variant: str = "",
 ) -> dict[str, Tensor]:
     """The converted tensors of `source`, mapped into memory; made now if they are not there.
 
@@ -39,6 +46,8 @@ def load(
         source: the checkpoint.
         folders: where `<stem>.safetensors` may be, the first writable one gets it.
         convert: reads the source and gives its tensors, by name.
+        variant: what the file is called behind its stem, such as ".int8", where a source is
+            converted in several ways.
 
     Returns:
         The tensors, by name. Where no folder can be written, those that `convert` gave.
@@ -46,7 +55,7 @@ def load(
     Raises:
         What `convert` raises, and `OSError` when the source is not there.
     """
-    places = [folder / f"{source.stem}.safetensors" for folder in folders]
+    places = [folder / f"{source.stem}{variant}.safetensors" for folder in folders]
     stamp = _stamp(source)
     for place in places:
         tensors = read(place, stamp)
@@ -83,6 +92,9 @@ def read(path: Path, stamp: Mapping[str, str]) -> dict[str, Tensor] | None:
             if metadata != stamp:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no dict
+        for name in [name for name, tensor in tensors.items() if tensor.nbytes >= _LARGE]:
+            with safe_open(path, framework="pt") as file:
+                tensors[name] = file.get_tensor(name)
         return tensors | {name: tensors[same] for name, same in aliases.items()}
     except (OSError, SafetensorError, ValueError, KeyError):
         return None

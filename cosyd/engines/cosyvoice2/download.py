@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _PIECE_BYTES: Final = 1 << 18
-_TIMEOUT_S: Final = 30.0
+_TIMEOUT_S: Final = 15.0
 _LONGEST_WAIT_S: Final = 30.0
 _TRY_AGAIN: Final = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.nn import functional
 
-from cosyd.engines.cosyvoice2.causal import Cache, CausalConv, Linear, Loader, Span
+from cosyd.engines.cosyvoice2.causal import (
+    Cache,
+    CausalConv,
+    Linear,
+    Loader,
+    Span,
+    attend,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,12 +97,24 @@ class _Transformer:
 
     def _attend(self, x: Tensor, at: Span, cache: Cache | None) -> Tensor:
         batch, count, _ = x.shape
+        if cache is not None and cache.hidden:
+            return self._attend_hidden(x, cache.append(self._slot, x), at)
         qkv = self._qkv(x).view(batch, count, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         kv = qkv[1:]  # [2, B, H, T, D]
         if cache is not None:
             kv = cache.append(self._slot, kv)
-        y = functional.scaled_dot_product_attention(qkv[0], kv[0], kv[1], attn_mask=at.mask)
+        y = attend(qkv[0], kv[0], kv[1], at.mask)
         return self._out(y.transpose(1, 2).reshape(batch, count, -1))
+
+    def _attend_hidden(self, x: Tensor, seen: Tensor, at: Span) -> Tensor:
+        """x: [B, T, C], seen: [B, end, C], all rows so far -> [B, T, C]."""
+        batch, weight = x.shape[0], self._qkv.weight
+        width = weight.shape[0] // 3
+        q = functional.linear(x, weight[:width]).view(batch, x.shape[1], self._heads, -1)
+        kv = functional.linear(seen, weight[width:])
+        k, v = kv.view(batch, seen.shape[1], 2, self._heads, -1).permute(2, 0, 3, 1, 4)
+        y = attend(q.transpose(1, 2), k, v, at.mask)
+        return self._out(y.transpose(1, 2).reshape(batch, x.shape[1], -1))
 
 
 class _Stage:

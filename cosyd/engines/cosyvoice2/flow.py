@@ -15,75 +15,27 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.nn import functional
 
-from cosyd.engines.cosyvoice2 import shapes
-from cosyd.engines.cosyvoice2.causal import Cache, Count, Linear, Loader, span
+from cosyd.engines.cosyvoice2.causal import (
+    Cache,
+    Check,
+    Count,
+    Linear,
+    Loader,
+    go_on,
+    span,
+)
 from cosyd.engines.cosyvoice2.cfm import Cfm
-from cosyd.engines.cosyvoice2.encoder import Encoder, EncoderSizes
-from cosyd.engines.cosyvoice2.estimator import Estimator, EstimatorSizes
+from cosyd.engines.cosyvoice2.encoder import Encoder
+from cosyd.engines.cosyvoice2.estimator import Estimator
+from cosyd.engines.cosyvoice2.flow_sizes import FlowSizes as FlowSizes
 from cosyd.engines.cosyvoice2.tensors import Tensors
 from cosyd.errors import BadRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cosyd.engines.cosyvoice2.layout import Settings
 
 FILE: Final = "flow.pt"
-
-
-@dataclass(frozen=True, slots=True)
-class FlowSizes:
-    """Sizes of the flow; the defaults are CosyVoice2-0.5B's.
-
-    Attributes:
-        vocabulary: speech tokens.
-        speaker: width of a speaker embedding.
-        steps: Euler steps.
-        guidance: how far from the unconditional velocity.
-    """
-
-    vocabulary: int = 6561
-    speaker: int = 192
-    steps: int = 10
-    guidance: float = 0.7
-    encoder: EncoderSizes = field(default_factory=EncoderSizes)
-    estimator: EstimatorSizes = field(default_factory=EstimatorSizes)
-
-    @classmethod
-    def read(cls, settings: Settings) -> FlowSizes:
-        """The sizes that a release's yaml tells.
-
-        Raises:
-            ModelLoadFailed: a number is missing or is none.
-        """
-        whole = settings.integer
-        at, ratio, block = "flow.decoder.estimator", whole("token_mel_ratio"), whole("chunk_size")
-        return cls(
-            vocabulary=whole("flow.vocab_size"),
-            speaker=whole("spk_embed_dim", shapes.SPEAKER),
-            guidance=settings.number("flow.decoder.cfm_params.content.inference_cfg_rate"),
-            encoder=EncoderSizes(
-                input_width=whole("flow.input_size"),
-                width=whole("flow.encoder.output_size"),
-                heads=whole("flow.encoder.attention_heads"),
-                ffn=whole("flow.encoder.linear_units"),
-                blocks=whole("flow.encoder.num_blocks"),
-                up_blocks=shapes.UP_BLOCKS,
-                lookahead=whole("flow.pre_lookahead_len"),
-                ratio=ratio,
-                block_tokens=block,
-            ),
-            estimator=EstimatorSizes(
-                inputs=whole(f"{at}.in_channels"),
-                mel=whole(f"{at}.out_channels"),
-                channels=settings.integers(f"{at}.channels")[0],
-                heads=whole(f"{at}.num_heads"),
-                head_width=whole(f"{at}.attention_head_dim"),
-                blocks=whole(f"{at}.n_blocks"),
-                mid_stages=whole(f"{at}.num_mid_blocks"),
-                block_frames=block * ratio,
-            ),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +131,13 @@ class Flow:
         return self._speaker(unit.to(self._cfm.dtype))
 
     def prompt(
-        self, tokens: Tensor | None, mel: Tensor | None, embedding: Tensor, *, warm: bool = True
+        self,
+        tokens: Tensor | None,
+        mel: Tensor | None,
+        embedding: Tensor,
+        *,
+        warm: bool = True,
+        check: Check = go_on,
     ) -> FlowPrompt:
         """Prepare a voice.
 
@@ -188,6 +146,7 @@ class Flow:
             mel: float [1, frames, mel], its mel. The longer of the two is cut.
             embedding: float [1, speaker].
             warm: compute the state of the whole blocks now, so that utterances need not.
+            check: see `solve`.
 
         Raises:
             BadRequest: a token is not in the vocabulary.
@@ -204,15 +163,15 @@ class Flow:
                 mel[:, : count * ratio].to(self._device, torch.float32, copy=True),
                 self.speaker(embedding),
             )
-            return self._warmed(voice) if warm else voice
+            return self._warmed(voice, check) if warm else voice
 
-    def _warmed(self, voice: FlowPrompt) -> FlowPrompt:
+    def _warmed(self, voice: FlowPrompt, check: Check) -> FlowPrompt:
         block = self.sizes.encoder.block_tokens
         done = max(0, voice.tokens.numel() - self.sizes.encoder.lookahead) // block * block
         if not done:
             return voice
         state = self.fresh()
-        self.solve(voice, voice.tokens, done, state=state)
+        self.solve(voice, voice.tokens, done, state=state, check=check)
         return FlowPrompt(voice.tokens, voice.mel, voice.speaker, done, state.packed())
 
     def whole(
@@ -259,7 +218,7 @@ class Flow:
         return torch.cat((voice.tokens, given))
 
     def fresh(self) -> FlowState:
-        return FlowState(Cache(), tuple(Cache() for _ in range(self._cfm.steps)))
+        return FlowState(Cache(), tuple(self._cfm.cache() for _ in range(self._cfm.steps)))
 
     def solve(
         self,
@@ -271,6 +230,7 @@ class Flow:
         chunked: bool = True,
         state: FlowState | None = None,
         counter: Count | None = None,
+        check: Check = go_on,
     ) -> Tensor:
         """Compute tokens start … end - 1.
 
@@ -283,6 +243,8 @@ class Flow:
             chunked: rows see their block and what is before it.
             state: of the tokens before `start`; grows to `end`. None keeps nothing.
             counter: told (stage, rows) of what is computed.
+            check: called before the encoder and before each step of the solver. Once it has
+                raised, `state` is of no more use.
 
         Returns:
             float32 [1, mel, ratio · (end - start)], the prompt's frames included.
@@ -296,11 +258,13 @@ class Flow:
         )
         known = voice.mel[:, at.start : at.end]
         with torch.inference_mode():
+            check()
             noise = self._cfm.noise(at)
             mu = self._mean(tokens, start, end, chunked, state, counter)
             cond = functional.pad(known, (0, 0, 0, at.count - known.shape[1]))
             steps = state.steps if state else None
-            return self._cfm(noise, mu, cond, voice.speaker, at, steps).transpose(1, 2)
+            mel = self._cfm(noise, mu, cond, voice.speaker, at, steps, check=check)
+            return mel.transpose(1, 2)
 
     def _mean(
         self,

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cosyd.engines.cosyvoice2.causal import go_on
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cosyd.engines.cosyvoice2.causal import Count
-    from cosyd.engines.cosyvoice2.flow import Flow, FlowPrompt
+    from cosyd.engines.cosyvoice2.causal import Check, Count
+    from cosyd.engines.cosyvoice2.flow import Flow, FlowPrompt, FlowState
 
 HOPS: Final = (25, 50, 100)
 """Speech tokens of the first call, the second, and all after it."""
@@ -28,12 +30,23 @@ class FlowStream:
         hops: tokens of each call, the last for all that follow; multiples of the block. A first
             hop of 0 speaks only up to the end of the prompt's last block, if that is open.
         counter: told (stage, rows) of what is computed.
+        check: called between computations. Once it has raised, the stream is of no more use.
 
     Raises:
         ValueError: a hop is not a multiple of the block, or the last is not above 0.
     """
 
-    __slots__ = ("_counter", "_done", "_ended", "_flow", "_given", "_hops", "_state", "_voice")
+    __slots__ = (
+        "_check",
+        "_counter",
+        "_done",
+        "_ended",
+        "_flow",
+        "_given",
+        "_hops",
+        "_state",
+        "_voice",
+    )
 
     def __init__(
         self,
@@ -42,6 +55,7 @@ class FlowStream:
         *,
         hops: Sequence[int] = HOPS,
         counter: Count | None = None,
+        check: Check = go_on,
     ) -> None:
         block = flow.sizes.encoder.block_tokens
         if not hops or hops[-1] <= 0 or any(hop < 0 or hop % block for hop in hops):
@@ -50,11 +64,13 @@ class FlowStream:
         self._flow = flow
         self._voice = voice
         self._counter = counter
+        self._check = check
         self._hops = _Hops(edge, tuple(hops), voice.length)
         self._given: list[int] = []
         self._done = voice.done
         self._ended = False
-        self._state = voice.state.fork() if voice.state else flow.fresh()
+        # Made by the first call: memory belongs to the stream of the thread that computes.
+        self._state: FlowState | None = None
 
     @property
     def wanted_tokens(self) -> int:
@@ -74,6 +90,8 @@ class FlowStream:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the caches hold, what they still share with the voice included."""
+        if self._state is None:
+            return 0 if self._ended else self._voice.nbytes
         return self._state.nbytes
 
     def push(self, tokens: Sequence[int]) -> None:
@@ -113,7 +131,7 @@ class FlowStream:
             raise ValueError("the stream has ended")
         mel = self._recompute() if exact_upstream else self._rest()
         self._ended = True
-        self._state = self._flow.fresh()
+        self._state = None
         return mel
 
     def _rest(self) -> Tensor:
@@ -130,8 +148,16 @@ class FlowStream:
 
     def _advance(self, end: int, tokens: Tensor) -> Tensor:
         start = self._done
+        if self._state is None:
+            self._state = self._voice.state.fork() if self._voice.state else self._flow.fresh()
         mel = self._flow.solve(
-            self._voice, tokens, end, start=start, state=self._state, counter=self._counter
+            self._voice,
+            tokens,
+            end,
+            start=start,
+            state=self._state,
+            counter=self._counter,
+            check=self._check,
         )
         self._done = end
         known = max(0, self._voice.length - start) * self._flow.sizes.encoder.ratio

@@ -31,6 +31,9 @@ SPEAKING: Final = (YAML, LLM, FLOW, HIFT, QWEN_CONFIG, VOCAB, MERGES)
 CLONING: Final = (SPEAKER_ENCODER, SPEECH_TOKENIZER)
 """What makes a voice of a recording; voices made before do without."""
 
+PULL: Final = "cosy pull cosyvoice2"
+"""What to type when the release is not there or broken: it fetches only what is needed."""
+
 _MAX_TEXT_BYTES: Final = 1 << 20
 _REFERENCE = re.compile(r"<(\w+)>")
 
@@ -47,10 +50,10 @@ def check(folder: Path, files: tuple[str, ...] = SPEAKING) -> None:
         ModelNotFound: the folder or files in it are not there; the message names them.
     """
     if not folder.is_dir():
-        raise ModelNotFound(f"{folder}: no such folder: fetch CosyVoice2-0.5B to it.")
+        raise ModelNotFound(f"{folder}: no such folder: {PULL}")
     absent = missing(folder, files)
     if absent:
-        raise ModelNotFound(f"{folder}: {', '.join(absent)} missing: fetch CosyVoice2-0.5B again.")
+        raise ModelNotFound(f"{folder}: {', '.join(absent)} missing: {PULL}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,14 @@ class Settings:
         """The list of whole, positive numbers at a dotted path of the yaml. Raises as `number`."""
         values = self._at(self.release, path, YAML, None)
         if not isinstance(values, list) or not values:
-            raise ModelLoadFailed(f"{YAML}: {path} is no list of numbers: fetch the file again.")
+            raise ModelLoadFailed(f"{YAML}: {path} is no list of numbers: {PULL}")
         return tuple(_whole(_finite(value, YAML, path), YAML, path) for value in values)
 
     def integer_lists(self, path: str) -> tuple[tuple[int, ...], ...]:
         """The list of lists of whole, positive numbers. Raises as `number`."""
         values = self._at(self.release, path, YAML, None)
         if not isinstance(values, list) or not all(isinstance(value, list) for value in values):
-            raise ModelLoadFailed(f"{YAML}: {path} is no list of lists: fetch the file again.")
+            raise ModelLoadFailed(f"{YAML}: {path} is no list of lists: {PULL}")
         return tuple(
             tuple(_whole(_finite(number, YAML, path), YAML, path) for number in value)
             for value in values
@@ -108,7 +111,7 @@ class Settings:
         if found is None:
             found = default
         if found is None:
-            raise ModelLoadFailed(f"{file}: no number {path}: fetch the file again.")
+            raise ModelLoadFailed(f"{file}: no number {path}: {PULL}")
         return found
 
     def _resolve(self, text: str) -> float | None:
@@ -139,14 +142,14 @@ def read_settings(folder: Path) -> Settings:
         qwen = json.loads(_text(folder / QWEN_CONFIG))
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or "no yaml"
-        raise ModelLoadFailed(f"{folder / YAML}: {problem}: fetch the file again.") from error
+        raise ModelLoadFailed(f"{folder / YAML}: {problem}: {PULL}") from error
     except ValueError as error:
-        raise ModelLoadFailed(f"{folder / QWEN_CONFIG}: no JSON: fetch the file again.") from error
+        raise ModelLoadFailed(f"{folder / QWEN_CONFIG}: no JSON: {PULL}") from error
     except RecursionError as error:
-        raise ModelLoadFailed(f"{folder}: settings nested too deep: fetch them again.") from error
+        raise ModelLoadFailed(f"{folder}: settings nested too deep: {PULL}") from error
     for name, values in ((YAML, release), (QWEN_CONFIG, qwen)):
         if not isinstance(values, dict):
-            raise ModelLoadFailed(f"{folder / name}: no settings in it: fetch the file again.")
+            raise ModelLoadFailed(f"{folder / name}: no settings in it: {PULL}")
     return Settings(release, qwen)
 
 
@@ -179,12 +182,12 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_MAX_TEXT_BYTES + 1)
         if len(data) > _MAX_TEXT_BYTES:
-            raise ModelLoadFailed(f"{path}: larger than 1 MiB: fetch the file again.")
+            raise ModelLoadFailed(f"{path}: larger than 1 MiB: {PULL}")
         return data.decode("utf-8")
     except OSError as error:
-        raise ModelLoadFailed(f"{path}: {error.strerror}: mend that or fetch it again.") from error
+        raise ModelLoadFailed(f"{path}: {error.strerror}: mend that, or {PULL}") from error
     except UnicodeDecodeError as error:
-        raise ModelLoadFailed(f"{path}: no text: fetch the file again.") from error
+        raise ModelLoadFailed(f"{path}: no text: {PULL}") from error
 
 
 def _finite(value: Any, file: str, path: str) -> float:
@@ -196,7 +199,7 @@ def _finite(value: Any, file: str, path: str) -> float:
         except (ValueError, OverflowError):
             number = math.nan
     if not math.isfinite(number):
-        raise ModelLoadFailed(f"{file}: {path} is no number: fetch the file again.")
+        raise ModelLoadFailed(f"{file}: {path} is no number: {PULL}")
     return number
 
 

@@ -7,70 +7,26 @@ the other, the matrices see them all at once, attention runs for each utterance 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cosyd.engines.cosyvoice2.layout import QWEN_CONFIG, Settings
+from cosyd.engines.cosyvoice2 import int8
+from cosyd.engines.cosyvoice2.lm_sizes import LmSizes
 from cosyd.engines.cosyvoice2.tensors import Tensors
-from cosyd.errors import ModelLoadFailed
+
+__all__ = ["KvCache", "Layer", "Lm", "LmSizes", "load", "with_int8"]
 
 BLOCK = 256
 """A cache grows by this many positions."""
 FEW_ROWS = 8
 """Up to here a product with float32 weights on the CPU waits for memory alone."""
 
-
-@dataclass(frozen=True, slots=True)
-class LmSizes:
-    """The language model's sizes; the defaults are those of every release of 0.5B."""
-
-    hidden: int = 896
-    layers: int = 24
-    heads: int = 14
-    kv_heads: int = 2
-    mlp: int = 4864
-    text_vocabulary: int = 151_936
-    speech_tokens: int = 6561
-    """Ids that are sound; the three after them are end, task and fill."""
-    text_run: int = 5
-    """While text still arrives: text tokens in a row …"""
-    speech_run: int = 15
-    """… and the speech tokens that follow them."""
-    rope_theta: float = 1e6
-    norm_eps: float = 1e-6
-
-    @property
-    def head(self) -> int:
-        """Width of one attention head."""
-        return self.hidden // self.heads
-
-    @classmethod
-    def read(cls, settings: Settings) -> LmSizes:
-        """From a release's settings.
-
-        Raises:
-            ModelLoadFailed: a number is missing, or they do not fit each other.
-        """
-        runs = settings.integers("llm.mix_ratio")
-        sizes = cls(
-            hidden=settings.qwen_integer("hidden_size"),
-            layers=settings.qwen_integer("num_hidden_layers"),
-            heads=settings.qwen_integer("num_attention_heads"),
-            kv_heads=settings.qwen_integer("num_key_value_heads"),
-            mlp=settings.qwen_integer("intermediate_size"),
-            text_vocabulary=settings.qwen_integer("vocab_size"),
-            speech_tokens=settings.integer("llm.speech_token_size"),
-            text_run=runs[0],
-            speech_run=runs[-1],
-            rope_theta=settings.qwen_number("rope_theta"),
-            norm_eps=settings.qwen_number("rms_norm_eps"),
-        )
-        if sizes.hidden % (2 * sizes.heads) or sizes.heads % sizes.kv_heads or len(runs) != 2:
-            raise ModelLoadFailed(f"{QWEN_CONFIG}: the sizes do not fit: fetch the file again.")
-        return sizes
+Weight = Tensor | int8.Matrix
+"""A matrix [out, in]."""
 
 
 class KvCache:
@@ -98,12 +54,12 @@ class Layer:
     """One layer's weights; C = hidden, D = head, M = mlp."""
 
     norm_in: Tensor  # [C]
-    qkv: Tensor  # [(heads + 2 KV heads) × D, C]
+    qkv: Weight  # [(heads + 2 KV heads) × D, C]
     qkv_bias: Tensor  # [(heads + 2 KV heads) × D]
-    out: Tensor  # [C, heads × D]
+    out: Weight  # [C, heads × D]
     norm_mlp: Tensor  # [C]
-    gate_up: Tensor  # [2 M, C]
-    down: Tensor  # [C, M]
+    gate_up: Weight  # [2 M, C]
+    down: Weight  # [C, M]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +72,7 @@ class Lm:
     marks: Tensor  # [2, C]: start of sequence, task
     text: Tensor  # [text vocabulary, C], on the CPU: a step never reads it, and it is a quarter
     speech: Tensor  # [V, C]
-    head: Tensor  # [V, C]
+    head: Weight  # [V, C]
     head_bias: Tensor  # [V]
     frequencies: Tensor  # [D / 2] float32
 
@@ -251,8 +207,11 @@ def _mlp(layer: Layer, x: Tensor) -> Tensor:
     return _linear(F.silu(gate) * up, layer.down)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _linear(x: Tensor, weight: Weight, bias: Tensor | None = None) -> Tensor:
     """[n, in] → [n, out]. For a few float32 rows the CPU's library is twice as fast transposed."""
+    if isinstance(weight, int8.Matrix):
+        out = weight(x)
+        return out if bias is None else out.add_(bias)
     if x.device.type != "cpu" or x.dtype != torch.float32 or not 1 < len(x) <= FEW_ROWS:
         return F.linear(x, weight, bias)
     out = torch.mm(weight, x.T).T.contiguous()
@@ -268,6 +227,12 @@ def load(
 ) -> Lm:
     """The network from the tensors of `llm.pt`.
 
+    Args:
+        tensors: as in the release, or as `with_int8` makes them.
+        sizes: of the network.
+        device: where to.
+        dtype: of the weights; `torch.int8`, on the CPU only: of the matrices, the rest float32.
+
     Raises:
         ModelLoadFailed: a tensor is missing, unknown or of another shape.
     """
@@ -275,22 +240,17 @@ def load(
     width, ids = sizes.hidden, sizes.speech_tokens + 3
     qwen = source.child("llm.model.model")
     source.take("llm.model.lm_head.weight", (sizes.text_vocabulary, width))  # writes no speech
-
-    def put(tensor: Tensor) -> Tensor:
-        return tensor.to(device, dtype)
-
+    loader = _Loader(sizes, torch.device(device), dtype)
+    put = loader.put
     steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
     lm = Lm(
         sizes=sizes,
-        layers=tuple(
-            _load_layer(qwen.child(f"layers.{index}"), sizes, device, dtype)
-            for index in range(sizes.layers)
-        ),
+        layers=loader.layers(qwen),
         norm=put(qwen.take("norm.weight", (width,))),
         marks=put(source.take("llm_embedding.weight", (2, width))),
         text=qwen.take("embed_tokens.weight", (sizes.text_vocabulary, width)),
         speech=put(source.take("speech_embedding.weight", (ids, width))),
-        head=put(source.take("llm_decoder.weight", (ids, width))),
+        head=loader.matrix(source, {"llm_decoder": (ids, width)}),
         head_bias=put(source.take("llm_decoder.bias", (ids,))),
         frequencies=(1.0 / sizes.rope_theta ** (steps / sizes.head)).to(device),
     )
@@ -298,25 +258,68 @@ def load(
     return lm
 
 
-def _load_layer(
-    source: Tensors, sizes: LmSizes, device: torch.device | str, dtype: torch.dtype
-) -> Layer:
-    width, kv_width = sizes.hidden, sizes.kv_heads * sizes.head
-    rows = {"q": width, "k": kv_width, "v": kv_width}
-    attention, mlp = source.child("self_attn"), source.child("mlp")
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Takes layers out of a checkpoint's tensors."""
 
-    def put(*parts: Tensor) -> Tensor:
-        return torch.cat(parts).to(device, dtype)
+    sizes: LmSizes
+    device: torch.device
+    dtype: torch.dtype
 
-    return Layer(
-        norm_in=put(source.take("input_layernorm.weight", (width,))),
-        qkv=put(*(attention.take(f"{n}_proj.weight", (r, width)) for n, r in rows.items())),
-        qkv_bias=put(*(attention.take(f"{n}_proj.bias", (r,)) for n, r in rows.items())),
-        out=put(attention.take("o_proj.weight", (width, width))),
-        norm_mlp=put(source.take("post_attention_layernorm.weight", (width,))),
-        gate_up=put(
-            mlp.take("gate_proj.weight", (sizes.mlp, width)),
-            mlp.take("up_proj.weight", (sizes.mlp, width)),
-        ),
-        down=put(mlp.take("down_proj.weight", (width, sizes.mlp))),
-    )
+    def put(self, *parts: Tensor) -> Tensor:
+        """Parts one below the other, of the type that what is no matrix has."""
+        together = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if self.dtype == torch.int8:  # copied, or the matrices' file would stay mapped for it
+            return together.to(self.device, torch.float32, copy=len(parts) == 1)
+        return together.to(self.device, self.dtype)
+
+    def matrix(self, source: Tensors, shapes: Mapping[str, tuple[int, int]]) -> Weight:
+        """The weights of these names as one matrix."""
+        parts = [(name, source.take(f"{name}.weight", shape)) for name, shape in shapes.items()]
+        if self.dtype != torch.int8:
+            return self.put(*(part for _, part in parts))
+        return int8.Matrix(
+            [
+                int8.Rounded(part, source.take(f"{name}{_SCALE}", (len(part),)))
+                if part.dtype == torch.int8
+                else int8.rounded(part)
+                for name, part in parts
+            ]
+        )
+
+    def layers(self, qwen: Tensors) -> tuple[Layer, ...]:
+        """All layers; matrices of 8 bits are packed by as many threads as torch may use."""
+        threads = torch.get_num_threads() if self.dtype == torch.int8 else 1
+        children = [qwen.child(f"layers.{index}") for index in range(self.sizes.layers)]
+        with ThreadPoolExecutor(threads) as pool:
+            return tuple(pool.map(self._layer, children))
+
+    def _layer(self, source: Tensors) -> Layer:
+        sizes, put = self.sizes, self.put
+        width, kv_width = sizes.hidden, sizes.kv_heads * sizes.head
+        rows = {"q_proj": width, "k_proj": kv_width, "v_proj": kv_width}
+        attention, mlp = source.child("self_attn"), source.child("mlp")
+        up = (sizes.mlp, width)
+        return Layer(
+            norm_in=put(source.take("input_layernorm.weight", (width,))),
+            qkv=self.matrix(attention, {name: (count, width) for name, count in rows.items()}),
+            qkv_bias=put(*(attention.take(f"{n}.bias", (count,)) for n, count in rows.items())),
+            out=self.matrix(attention, {"o_proj": (width, width)}),
+            norm_mlp=put(source.take("post_attention_layernorm.weight", (width,))),
+            gate_up=self.matrix(mlp, {"gate_proj": up, "up_proj": up}),
+            down=self.matrix(mlp, {"down_proj": (width, sizes.mlp)}),
+        )
+
+
+_SCALE = ".weight.scale"
+"""What the scales of a matrix of 8 bits are called, after its name."""
+
+
+def with_int8(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of `llm.pt` with the matrices rounded to 8 bits, and the scales of their rows."""
+    made = dict(tensors)
+    for name in tensors:
+        module = name.removesuffix(".weight")
+        if module != name and module.endswith(("_proj", "llm_decoder")):
+            made[name], made[module + _SCALE] = int8.rounded(tensors[name])
+    return made

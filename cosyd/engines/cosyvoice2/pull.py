@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 from urllib.parse import quote
@@ -23,6 +24,13 @@ from cosyd.errors import Busy, ModelLoadFailed, ModelNotFound
 REVISION: Final = "eec1ae6c79877dbd9379285cf8789c9e0879293d"
 """Of FunAudioLLM/CosyVoice2-0.5B at Hugging Face; `FILES` are this revision's."""
 LICENSE: Final = "Apache-2.0"
+MODEL: Final = "CosyVoice2-0.5B"
+_REPOSITORY: Final = f"FunAudioLLM/{MODEL}/resolve/{REVISION}/{{path}}"
+
+
+_PIECE_BYTES: Final = 1 << 20
+_HASTY_ATTEMPTS: Final = 2
+"""At a source, as long as there is another one: some countries block some servers."""
 
 
 class File(NamedTuple):
@@ -82,14 +90,17 @@ class Source(NamedTuple):
     url: str
 
 
-HUGGING_FACE: Final = Source(
-    "Hugging Face",
-    f"https://huggingface.co/FunAudioLLM/CosyVoice2-0.5B/resolve/{REVISION}/{{path}}",
-)
+HUGGING_FACE: Final = Source("Hugging Face", f"https://huggingface.co/{_REPOSITORY}")
 MODELSCOPE: Final = Source(
     "ModelScope", "https://modelscope.cn/models/iic/CosyVoice2-0.5B/resolve/master/{path}"
 )
 SOURCES: Final = (HUGGING_FACE, MODELSCOPE)
+
+
+def mirror(url: str) -> Source:
+    """A server at `url` that has Hugging Face's paths, such as https://hf-mirror.com."""
+    base = url.rstrip("/").replace("{", "{{").replace("}", "}}")
+    return Source(url, f"{base}/{_REPOSITORY}")
 
 
 class Progress(NamedTuple):
@@ -98,6 +109,17 @@ class Progress(NamedTuple):
     file: str
     done_bytes: int
     total_bytes: int
+
+
+def folder_in(data_dir: Path) -> Path:
+    """Where the release goes."""
+    return data_dir / "models" / MODEL
+
+
+def present_bytes(folder: Path, files: Sequence[File] = FILES) -> int:
+    """How much of `files` is in `folder`, parts of files included."""
+    found = ((file, _present(folder, file)) for file in files)
+    return sum(file.size if part is None else part for file, part in found)
 
 
 def _append(path: Path) -> IO[bytes]:
@@ -122,9 +144,11 @@ def pull(
 
     Args:
         folder: made if it is not there.
-        sources: tried in this order; the next one when one fails or has another file.
-        progress: called with every piece that came, and at the end of every file.
-        attempts: how often a source may fail in a row without sending a byte.
+        sources: tried in this order; the next one when one fails or has another file. Whichever
+            gave a file is asked first from then on.
+        progress: called with every piece that came, at the beginning and the end of every file.
+        attempts: how often the last source may fail in a row without sending a byte; another one
+            may do so twice at most.
         wait: waits seconds between attempts (1, 2, 4 …, at most 30).
         append: opens a partial file to append to.
         free_bytes: space left on a folder's disk.
@@ -137,17 +161,20 @@ def pull(
     wait = wait or threading.Event().wait
     with _locked(folder):
         have = {file.path: _present(folder, file) for file in files}
-        _check_space(folder, files, have, free_bytes)
+        _check_space(folder, sum(f.size for f in files) - present_bytes(folder, files), free_bytes)
         total, done = sum(file.size for file in files), 0
         for file in files:
 
             def tell(size: int, file: File = file, done: int = done) -> None:
                 progress(Progress(file.path, done + size, total))
 
-            if have[file.path] is not None:
+            if (part := have[file.path]) is not None:
+                tell(part)
                 place = folder / file.path
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _fetch(file, place, sources, download.Ways(tell, attempts, wait, append))
+                ways = download.Ways(tell, attempts, wait, append)
+                gave = _fetch(file, place, sources, ways)
+                sources = (gave, *(source for source in sources if source != gave))
             tell(file.size)
             done += file.size
 
@@ -159,35 +186,52 @@ def from_dir(
     files: Sequence[File] = FILES,
     progress: Callable[[Progress], None] = lambda _: None,
     checked: bool = True,
+    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
 ) -> None:
     """Copy a release that is on this machine already, and its `spk2info.pt` if it has one.
 
     Args:
         source: a folder with the files.
+        progress: called with every piece, and at the end of every file.
         checked: whether they must be the published ones; False for a model trained further.
+        free_bytes: space left on a folder's disk.
 
     Raises:
         Busy, ModelLoadFailed, ModelNotFound: as `pull`; also when `source` lacks a file.
     """
     paths = tuple(file.path for file in files)
-    layout.check(source, paths)
+    if absent := layout.missing(source, paths):
+        raise ModelNotFound(f"{source}: no {', '.join(absent)} there: give the release's folder.")
     with _locked(folder):
         extra = [] if layout.missing(source, (layout.SPEAKERS,)) else [layout.SPEAKERS]
         sizes = {path: (source / path).stat().st_size for path in (*paths, *extra)}
-        sums = {file.path: file.sha256 for file in files} if checked else {}
-        done = 0
+        known = {file.path: file for file in files} if checked else {}
+        there = {path for path, file in known.items() if _present(folder, file) is None}
+        total, done = sum(sizes.values()), 0
+        _check_space(folder, total - sum(sizes[path] for path in there), free_bytes)
         for path, size in sizes.items():
-            _copy(source / path, folder / path, sums.get(path))
+
+            def tell(copied: int, path: str = path, done: int = done) -> None:
+                progress(Progress(path, done + copied, total))
+
+            if path not in there:
+                _copy(source / path, folder / path, known.get(path), tell)
+            tell(size)
             done += size
-            progress(Progress(path, done, sum(sizes.values())))
 
 
-def _copy(source: Path, place: Path, sha256: str | None) -> None:
+def _copy(source: Path, place: Path, file: File | None, tell: Callable[[int], None]) -> None:
+    """Copy one file; it must be `file` if that is given."""
     partial = _partial(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, partial)
-        if sha256 is not None and _sha256(partial) != sha256:
+        digest = hashlib.sha256()
+        with source.open("rb") as original, partial.open("wb") as copy:
+            while piece := original.read(_PIECE_BYTES):
+                digest.update(piece)
+                copy.write(piece)
+                tell(copy.tell())
+        if file is not None and digest.hexdigest() != file.sha256:
             raise ModelLoadFailed(f"{source}: not the published file: fetch it again.")
         _put(partial, place)
     except OSError as error:
@@ -196,18 +240,20 @@ def _copy(source: Path, place: Path, sha256: str | None) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _fetch(file: File, place: Path, sources: Sequence[Source], ways: download.Ways) -> None:
-    """Try one source after the other until the file is there as published."""
+def _fetch(file: File, place: Path, sources: Sequence[Source], ways: download.Ways) -> Source:
+    """Try one source after the other until the file is there as published; the one that gave it."""
     partial, reasons, wrong = _partial(place), [], False
+    hasty = replace(ways, attempts=min(ways.attempts, _HASTY_ATTEMPTS))
     try:
         for source in sources:
             url = source.url.format(path=quote(file.path))
+            patience = ways if source == sources[-1] else hasty
             try:
                 for _ in range(2 if partial.exists() else 1):  # an old part may be what is wrong
-                    download.download(url, partial, file.size, ways)
+                    download.download(url, partial, file.size, patience)
                     if _sha256(partial) == file.sha256:
                         _put(partial, place)
-                        return
+                        return source
                     partial.unlink()
             except Failed as failure:
                 reasons.append(f"{source.name}: {failure}")
@@ -233,17 +279,11 @@ def _present(folder: Path, file: File) -> int | None:
     return min(partial.stat().st_size, file.size) if partial.is_file() else 0
 
 
-def _check_space(
-    folder: Path,
-    files: Sequence[File],
-    have: dict[str, int | None],
-    free_bytes: Callable[[Path], int],
-) -> None:
-    needed = sum(file.size - fetched for file in files if (fetched := have[file.path]) is not None)
+def _check_space(folder: Path, needed: int, free_bytes: Callable[[Path], int]) -> None:
     free = free_bytes(folder)
     if needed > free:
         raise ModelNotFound(
-            f"{folder}: {_mib(needed)} MiB needed, {_mib(free)} free: make space or set "
+            f"{folder}: {_mib(needed)} MiB needed, {free >> 20} free: make space or set "
             "COSYD_DATA_DIR to another disk."
         )
 

@@ -2,18 +2,23 @@
 
 A draw from the nucleus; where it stands among the last few tokens already, it is forbidden and
 one draw is made from all the others. On the CPU the random numbers are those of `multinomial`
-called in that order with the same seed; elsewhere both draws are always made, so that nothing
-waits for the device.
+called in that order with the same seed; elsewhere both draws are always made, of two numbers that
+the host draws, so that nothing waits for the device and all of it fits into a CUDA graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
+
+NO_TOKEN: Final = -1
+"""Where a token would be and none is."""
+_BELOW_ONE: Final = 1 - 2**-20
+"""Keeps a uniform number times a sum below the sum, however it is rounded."""
 
 
 class Sampler(Protocol):
@@ -25,7 +30,7 @@ class Sampler(Protocol):
         Args:
             logp: float32 [V], log-probabilities, −inf where forbidden; left unchanged.
             decoded: the tokens so far.
-            generator: on the device of `logp`.
+            generator: on the CPU.
 
         Returns:
             int64 [], on the device.
@@ -75,13 +80,44 @@ class RepetitionAware:
     def _without_waiting(
         self, logp: Tensor, recent: Sequence[int], generator: torch.Generator
     ) -> Tensor:
-        probabilities, ids = self._likeliest(logp)
-        before = probabilities.cumsum(0) - probabilities
-        token = ids[_draw(probabilities.where(before < self.top_p, 0.0), generator)]
-        other = _draw(_without(logp, token), generator)
-        earlier = torch.tensor([*recent], dtype=torch.long).to(logp.device, non_blocking=True)
-        repeated = (earlier == token).sum() >= self.window * self.tau
-        return torch.where(repeated, other, token)
+        earlier = torch.tensor([[*recent, *[NO_TOKEN] * (self.window - len(recent))]])
+        uniforms = uniform_pair(generator)[None]
+        return self.batched(logp[None], earlier.to(logp.device), uniforms.to(logp.device))[0]
+
+    def batched(self, logp: Tensor, recent: Tensor, uniforms: Tensor) -> Tensor:
+        """Choose a token for every row, without looking at any number on the host.
+
+        Args:
+            logp: float32 [B, V], log-probabilities, −inf where forbidden.
+            recent: int64 [B, window], the last tokens, `NO_TOKEN` where there is none.
+            uniforms: float32 [B, 2], of `uniform_pair`.
+
+        Returns:
+            int64 [B]; `NO_TOKEN` where a row holds a NaN.
+        """
+        probabilities, ids = logp.softmax(1).sort(dim=1, descending=True, stable=True)
+        probabilities, ids = probabilities[:, : self.top_k], ids[:, : self.top_k]
+        before = probabilities.cumsum(1) - probabilities
+        place = _place(probabilities.masked_fill(before >= self.top_p, 0.0), uniforms[:, :1])
+        token = ids.gather(1, place)
+        other = _place(logp.scatter(1, token, float("-inf")).softmax(1), uniforms[:, 1:])
+        repeated = (recent == token).sum(1, keepdim=True) >= self.window * self.tau
+        chosen = torch.where(repeated, other, token)[:, 0]
+        # Not `where` with a number: that would be a copy from the host, which no graph may hold.
+        return chosen.masked_fill(logp.isnan().any(1), NO_TOKEN)
+
+
+def uniform_pair(generator: torch.Generator) -> Tensor:
+    """float32 [2], for one token: of both its draws."""
+    return torch.rand(2, generator=generator) * _BELOW_ONE
+
+
+def _place(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """[B, n] and [B, 1] → int64 [B, 1]: where the running sum passes that part of the whole."""
+    ends = probabilities.cumsum(1)
+    passed = (ends > uniform * ends[:, -1:]) & (probabilities > 0)
+    before = (~passed).long().cumprod(1).sum(1, keepdim=True)
+    return before.clamp(max=probabilities.shape[1] - 1)
 
 
 def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:

@@ -50,7 +50,16 @@ class SourceState:
 class Source:
     """The f0 predictor and the harmonics' weights, float32 always: pitch needs the digits."""
 
-    __slots__ = ("_bias", "_classifier", "_convs", "_harmonics", "_weight", "device", "sizes")
+    __slots__ = (
+        "_bias",
+        "_classifier",
+        "_convs",
+        "_harmonics",
+        "_weight",
+        "_wide",
+        "device",
+        "sizes",
+    )
 
     def __init__(
         self,
@@ -64,6 +73,8 @@ class Source:
         self._classifier = classifier
         self._weight, self._bias = merge
         self.device = self._weight.device
+        # Where float64 is: reading on the CPU what a card computes would wait for it.
+        self._wide = self.device if self.device.type == "cuda" else torch.device("cpu")
         self._harmonics = torch.arange(1.0, sizes.nb_harmonics + 2, device=self.device)
 
     def f0(self, mel: Tensor) -> Tensor:
@@ -119,7 +130,9 @@ class Source:
         count = f0.shape[1] if final else f0.shape[1] - 1
         if count <= 0:
             return f0.new_zeros(1, 1, 0)
-        turns = f0[0].to("cpu", torch.float64)[:, None] * self._harmonics.to("cpu", torch.float64)
+        turns = f0[0].to(self._wide, torch.float64)[:, None] * self._harmonics.to(
+            self._wide, torch.float64
+        )
         steps = turns * (scale / self.sizes.sampling_rate)  # from the frame before to this one
         begun = torch.zeros_like(steps[0]) if state.phase is None else state.phase
         middles = (begun + steps[:count].cumsum(0)) % 1

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import Enum, IntEnum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from cosyd.engines.cosyvoice2.lm import Lm
-from cosyd.engines.cosyvoice2.sampling import RepetitionAware, Sampler
+from cosyd.engines.cosyvoice2.decoding import Decoder, Feed
+from cosyd.engines.cosyvoice2.lm import KvCache, Lm
+from cosyd.engines.cosyvoice2.phases import AFTER, Phase, Special
+from cosyd.engines.cosyvoice2.sampling import NO_TOKEN, RepetitionAware, Sampler, uniform_pair
 
 MIN_RATIO = 2
 """Speech tokens per text token below which the end token is forbidden …"""
 MAX_RATIO = 20
 """… and at which the speech is over."""
+RELEASED: Final = RepetitionAware()
+"""How tokens are chosen unless one asks for another way."""
 
 
 class Prompt(NamedTuple):
@@ -53,43 +56,11 @@ def sft() -> Prompt:
     return Prompt()
 
 
-class Phase(Enum):
-    """Where an utterance is."""
-
-    WHOLE = auto()
-    """All text was there at the start."""
-    WAITING = auto()
-    """Text is due, and there is not enough of it."""
-    MIXED = auto()
-    """A run of speech; more text follows."""
-    LAST = auto()
-    """All text has been fed."""
-    DONE = auto()
-    """No token follows."""
-
-
-class Special(IntEnum):
-    """The ids after the speech tokens."""
-
-    END = 0
-    OTHER_END = 1
-    FILL = 2
-
-
-_AFTER = {
-    (Phase.WHOLE, Special.END): Phase.DONE,
-    (Phase.WHOLE, Special.OTHER_END): Phase.DONE,
-    (Phase.WHOLE, Special.FILL): Phase.DONE,
-    (Phase.MIXED, Special.FILL): Phase.WAITING,
-    (Phase.LAST, Special.END): Phase.DONE,
-}
-"""What a special token leads to; one that is not here is drawn again without it."""
-
-
 class State:
     """One utterance: all of it that changes. Only `SpeechLm` writes to it."""
 
     __slots__ = (
+        "broken",
         "cache",
         "decoded",
         "fill_at",
@@ -103,16 +74,24 @@ class State:
         "sampler",
         "text",
         "text_due",
+        "token",
     )
 
-    def __init__(self, lm: Lm, phase: Phase, rows: Tensor, seed: int, sampler: Sampler) -> None:
+    def __init__(
+        self, cache: KvCache, phase: Phase, rows: Tensor, seed: int, sampler: Sampler
+    ) -> None:
         self.phase = phase
-        self.rows = rows  # [n, C], what the next step feeds; kept, since a step may be fed again
+        self.rows: Tensor | None = rows
+        """[n, C], what the next step feeds; kept, since a step may be fed again."""
+        self.token = NO_TOKEN
+        """The same where it is one speech token; then `rows` is None."""
         self.sampler = sampler
-        self.generator = torch.Generator(lm.device).manual_seed(seed)
-        self.cache = lm.cache()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.cache = cache
         self.decoded: list[int] = []
         """Everything drawn, fill tokens too."""
+        self.broken = False
+        """Whether the network gave a NaN; then it is done."""
         self.least = 0
         self.most = sys.maxsize
         self.text: list[int] = []
@@ -137,10 +116,12 @@ class State:
 class SpeechLm:
     """The rules around the network. Immutable: everything that changes is in the `State`s."""
 
-    __slots__ = ("lm",)
+    __slots__ = ("decoder", "lm")
 
     def __init__(self, lm: Lm) -> None:
         self.lm = lm
+        self.decoder: Decoder | None = None
+        """Set once, when the model is warmed up."""
 
     @torch.inference_mode()
     def begin(
@@ -170,7 +151,9 @@ class SpeechLm:
                 self.lm.embed_speech(prompt.speech),
             )
         )
-        state = State(self.lm, Phase.WHOLE, rows, seed, sampler or RepetitionAware())
+        state = State(
+            (self.decoder or self.lm).cache(), Phase.WHOLE, rows, seed, sampler or RELEASED
+        )
         state.least = int(len(text) * min_ratio)
         state.most = int(len(text) * max_ratio)
         if not state.most:
@@ -184,7 +167,9 @@ class SpeechLm:
         What it says depends on the text alone, not on how it was cut into writes.
         """
         start = self.lm.marks[:1]
-        state = State(self.lm, Phase.WAITING, start, seed, sampler or RepetitionAware())
+        state = State(
+            (self.decoder or self.lm).cache(), Phase.WAITING, start, seed, sampler or RELEASED
+        )
         state.text = [*prompt.text]
         state.prompt_speech = [*prompt.speech]
         state.text_due = not prompt.speech
@@ -211,23 +196,61 @@ class SpeechLm:
             A speech token for each, or None: it is done, or was given text instead of speaking
             (then look at its `ready`).
         """
-        counts = [len(state.rows) for state in states]
-        hidden = self.lm.forward(
-            torch.cat([state.rows for state in states]), [state.cache for state in states], counts
-        )
+        decoder = self.decoder
+        fast = [
+            state
+            for state in states
+            if decoder is not None and state.token != NO_TOKEN and decoder.takes(state.cache)
+        ]
+        slow = [state for state in states if state not in fast]
+        drawn = dict(zip(map(id, slow), self._slow(slow), strict=True))
+        if decoder is not None:
+            drawn |= zip(map(id, fast), self._fast(fast, decoder), strict=True)
+        return [self._take(state, self._legal(state, *drawn[id(state)])) for state in states]
+
+    def _slow(self, states: Sequence[State]) -> list[tuple[Tensor, int]]:
+        """For each, log-probabilities [V] and a token."""
+        if not states:
+            return []
+        fed = [self.fed(state) for state in states]
+        counts = [len(rows) for rows in fed]
+        hidden = self.lm.forward(torch.cat(fed), [state.cache for state in states], counts)
         ends = torch.tensor(counts).cumsum(0) - 1
         logp = self.lm.logits(hidden[ends.to(hidden.device)]).log_softmax(-1)
+        if logp.device.type == "mps":  # not all that drawing needs is there
+            logp = logp.cpu()
         drawn = [self._draw(state, row) for state, row in zip(states, logp, strict=True)]
         tokens = torch.stack(drawn).tolist()  # the one wait for the device
+        return list(zip(logp, tokens, strict=True))
+
+    def _fast(self, states: Sequence[State], decoder: Decoder) -> list[tuple[Tensor, int]]:
+        """The same, of states that are fed one token."""
+        if not states:
+            return []
+        logp, tokens = decoder.step([self._feed(state) for state in states])
         return [
-            self._take(state, self._legal(state, row, token))
+            (row, token if self._is_drawn(state) else int(self._draw(state, row)))
             for state, row, token in zip(states, logp, tokens, strict=True)
         ]
+
+    def _feed(self, state: State) -> Feed:
+        barred = len(state.decoded) < state.least
+        uniforms = uniform_pair(state.generator) if self._is_drawn(state) else None
+        return Feed(state.cache, state.token, barred, state.decoded[-RELEASED.window :], uniforms)
+
+    def _is_drawn(self, state: State) -> bool:  # by a decoder
+        return state.sampler == RELEASED and len(state.decoded) != state.fill_at
+
+    def fed(self, state: State) -> Tensor:
+        """[n, C], what the next step feeds."""
+        return self.lm.embed_speech([state.token]) if state.rows is None else state.rows
 
     def _id(self, special: Special) -> int:
         return self.lm.sizes.speech_tokens + special
 
     def _draw(self, state: State, logp: Tensor) -> Tensor:
+        if logp.device.type == "cpu" and bool(logp.isnan().any()):
+            return torch.tensor(NO_TOKEN)  # `multinomial` would fail, and all others with it
         if len(state.decoded) == state.fill_at:
             return torch.tensor(self._id(Special.FILL), device=logp.device)
         if len(state.decoded) < state.least:
@@ -239,15 +262,18 @@ class SpeechLm:
         if self._next_phase(state, token) is not None:
             return token
         for special in Special:
-            if (state.phase, special) not in _AFTER:
+            if (state.phase, special) not in AFTER:
                 logp[self._id(special)] = -torch.inf
         return int(state.sampler(logp, state.decoded, state.generator))
 
     def _next_phase(self, state: State, token: int) -> Phase | None:
         special = token - self.lm.sizes.speech_tokens
-        return state.phase if special < 0 else _AFTER.get((state.phase, Special(special)))
+        return state.phase if special < 0 else AFTER.get((state.phase, Special(special)))
 
     def _take(self, state: State, token: int) -> int | None:
+        if token == NO_TOKEN:
+            state.phase, state.broken = Phase.DONE, True
+            return None
         state.phase = self._next_phase(state, token) or Phase.DONE
         if state.phase is Phase.DONE:
             return None
@@ -257,7 +283,7 @@ class SpeechLm:
             state.text_due = True
             self._lay_out(state)
             return None
-        state.rows = self.lm.embed_speech([token])
+        state.rows, state.token = None, token
         if state.phase is not Phase.MIXED and len(state.decoded) >= state.most:
             state.phase = Phase.DONE
         return token
@@ -268,7 +294,8 @@ class SpeechLm:
         if not state.prompt_speech and self._lay_out_text(state):
             state.phase = Phase.MIXED
         elif state.final:
-            state.rows = torch.cat((state.rows, self.lm.embed_text(state.text), self.lm.marks[1:]))
+            rest = (self.fed(state), self.lm.embed_text(state.text), self.lm.marks[1:])
+            self._feed_rows(state, torch.cat(rest))
             state.phase = Phase.LAST if state.most else Phase.DONE
             state.least, state.fill_at = 0, -1
 
@@ -278,7 +305,7 @@ class SpeechLm:
         while state.prompt_speech and (text := self._text_run(state)) is not None:
             speech = self.lm.embed_speech(state.prompt_speech[:run])
             del state.prompt_speech[:run]
-            state.rows = torch.cat((state.rows, text, speech))
+            self._feed_rows(state, torch.cat((self.fed(state), text, speech)))
 
     def _lay_out_text(self, state: State) -> bool:
         """The run of text that is due; whether speech can follow."""
@@ -286,9 +313,13 @@ class SpeechLm:
             text = self._text_run(state)
             if text is None:
                 return False
-            state.rows = text if state.decoded else torch.cat((state.rows, text))
+            before = () if state.decoded else (self.fed(state),)
+            self._feed_rows(state, torch.cat((*before, text)))
             state.text_due = False
         return True
+
+    def _feed_rows(self, state: State, rows: Tensor) -> None:
+        state.rows, state.token = rows, NO_TOKEN
 
     def _text_run(self, state: State) -> Tensor | None:
         run = self.lm.sizes.text_run

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from cosyd.engines.cosyvoice2.causal import go_on
 from cosyd.engines.cosyvoice2.wave import ExactStream, Stream, Stretch, finished
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from cosyd.engines.cosyvoice2.causal import Check
     from cosyd.engines.cosyvoice2.wave import Vocoder
 
 
@@ -45,6 +47,7 @@ class TokenToWave:
         generator: draws the noise of the vocoder's source.
         speed: 2 is twice as fast.
         whole: wait for all tokens and compute once.
+        check: called before and after the vocoder. Once it has raised, no step may follow.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class TokenToWave:
         *,
         speed: float = 1.0,
         whole: bool = False,
+        check: Check = go_on,
     ) -> None:
         self._mel = mel
         self._wave = Stream(vocoder, generator)
         self._stretch = Stretch(speed)
         self._sample_rate = vocoder.sizes.sampling_rate
         self._whole = whole
+        self._check = check
         self._begun = False  # whether any sound is out
         self._final = False
         self._ended = False
@@ -93,7 +98,9 @@ class TokenToWave:
             raise ValueError("no step without more speech tokens")
         last = self._whole or not self._mel.ready
         mel = self._mel.finish() if last else self._mel.step()
+        self._check()
         wave = self._wave.push(self._stretch.push(mel, final=last), final=last)
+        self._check()
         wave = finished(wave, self._sample_rate, first=not self._begun, last=last)
         self._begun = self._begun or wave.shape[1] > 0
         self._ended = last

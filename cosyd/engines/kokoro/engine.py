@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosyd.engines.base import Interrupted, Request, Settings
-from cosyd.engines.kokoro import DESCRIPTOR, g2p_en, vocab, weights
+from cosyd.engines.base import Interrupted, Request
+from cosyd.engines.kokoro import vocab
 from cosyd.engines.kokoro.phonemes import phonemes
 from cosyd.engines.segmented import SegmentEngine, SegmentStream
-from cosyd.errors import (
-    EngineNotInstalled,
-    Internal,
-    ModelLoadFailed,
-    ModelNotFound,
-    OutOfMemory,
-    Unsupported,
-    VoiceNotFound,
-)
+from cosyd.errors import Internal, OutOfMemory, Unsupported, VoiceNotFound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,58 +27,6 @@ STYLE_SHAPE = (vocab.MAX_PHONEMES, 256)
 # Without it the arena keeps the largest utterance's buffers for good: 600 MB for 12 s of speech
 # against 210 MB, and it is no slower.
 _SHRINK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
-
-
-def load(model: str, settings: Settings) -> KokoroEngine:
-    """The engine with its weights loaded; the factory of the descriptor.
-
-    Raises:
-        ModelNotFound: `model` is not Kokoro.
-        ModelLoadFailed, EngineNotInstalled, OutOfMemory: see `weights` and `session`.
-    """
-    if model != weights.MODEL:
-        raise ModelNotFound(f"no model {model!r}: kokoro's is {weights.MODEL!r}")
-    path = weights.model_file(settings.data_dir / "models" / weights.MODEL)
-    lexicons = threading.Thread(target=g2p_en.load, name="lexicons")
-    lexicons.start()  # Python's work, while onnxruntime builds the graph on the other core
-    try:
-        return KokoroEngine(session(path))
-    finally:
-        lexicons.join()
-
-
-def session(path: Path) -> Any:
-    """An onnxruntime session for the model file, on the CPU.
-
-    Always the CPU: of the int8 graph's operators (dynamic quantisation) onnxruntime's CUDA
-    provider implements few, so that tensors would be copied back and forth.
-
-    Raises:
-        EngineNotInstalled: onnxruntime is missing.
-        OutOfMemory: no memory for it.
-        ModelLoadFailed: anything else; the message names the file.
-    """
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-    except ImportError as error:
-        raise EngineNotInstalled(f"onnxruntime is missing: {DESCRIPTOR.install}") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_cores()
-    options.log_severity_level = 4  # it would write to stderr what the exceptions say
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except MemoryError as error:
-        raise OutOfMemory("no memory for Kokoro's 0.3 GB: unload another model") from error
-    except (state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.RuntimeException) as error:
-        raise ModelLoadFailed(f"{path}: not a model: delete it and try again") from error
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class KokoroEngine(SegmentEngine):

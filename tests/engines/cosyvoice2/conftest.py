@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from cosyd.engines.cosyvoice2 import release, wave
+from cosyd.engines.base import Settings
+from cosyd.engines.cosyvoice2 import load, random_release, release, wave
+from cosyd.engines.cosyvoice2.engine import CosyVoice2Engine
 from cosyd.engines.cosyvoice2.hift import HiftSizes
 from cosyd.engines.cosyvoice2.source import Source
 from cosyd.engines.cosyvoice2.wave import Vocoder
+from cosyd.voices.voicepack import Voicepack
+from tests.engines.cosyvoice2 import packs
 from tests.engines.cosyvoice2.pieces import CPU, GOLDEN
 
 
@@ -56,3 +61,32 @@ def plain_pitch(monkeypatch: pytest.MonkeyPatch) -> None:
         return (mel[:, 3] * 60).abs()
 
     monkeypatch.setattr(Source, "f0", f0)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a release of a few MB in its `models`."""
+    folder = tmp_path_factory.mktemp("data")
+    random_release.write(folder / "models" / "CosyVoice2-0.5B", random_release.TINY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(tiny: Path) -> CosyVoice2Engine:
+    """A tiny release's engine on the CPU, warmed up."""
+    made = load.load(packs.MODEL, Settings(tiny, "cpu", "fp32"))
+    torch.set_num_threads(1)
+    made.warm_up()
+    return made
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Voicepack:
+    """A voice of the release."""
+    return packs.voice(packs.of_release(tmp_path_factory.mktemp("packs")))
+
+
+@pytest.fixture(scope="module")
+def ada(tmp_path_factory: pytest.TempPathFactory) -> Voicepack:
+    """A cloned voice."""
+    return packs.voice(packs.cloned(tmp_path_factory.mktemp("packs")))

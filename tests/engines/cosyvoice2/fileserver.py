@@ -28,6 +28,8 @@ class Script:
     """Whether it says how long an answer is."""
     wrong_range: bool = False
     """Whether it answers partial requests with another part."""
+    go_on: threading.Event | None = None
+    """Answers that break off stay open until this is set."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and range."""
 
@@ -57,8 +59,11 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
             if script.lengths:
                 headers["Content-Length"] = str(len(body) - start)
             self._end(206 if headers.get("Content-Range") else 200, headers)
-            end = start + script.breaks.pop(0) if script.breaks else len(body)
+            breaks = bool(script.breaks)
+            end = start + script.breaks.pop(0) if breaks else len(body)
             self.wfile.write(body[start:end])
+            if breaks and script.go_on is not None:
+                script.go_on.wait(60)
 
         def _end(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)

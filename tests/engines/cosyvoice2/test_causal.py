@@ -63,8 +63,14 @@ def test_appending_copies_each_row_a_bounded_number_of_times() -> None:
 def test_packed_rows_hold_no_spare_room() -> None:
     rows = Rows(some(1, 8, 4))
     rows.append(some(1, 1, 4))
-    assert rows.nbytes == 12 * 4 * 4
-    assert rows.packed().nbytes == 9 * 4 * 4
+    assert rows.nbytes == rows.packed().nbytes == 9 * 4 * 4
+    assert rows.packed().view.untyped_storage().nbytes() == 9 * 4 * 4
+    assert rows.view.untyped_storage().nbytes() > 9 * 4 * 4
+
+
+def test_packed_rows_are_shared_where_there_is_no_spare_room() -> None:
+    rows = Rows(some(1, 8, 4))
+    assert rows.packed().view.data_ptr() == rows.view.data_ptr()
 
 
 def test_a_row_sees_its_block_and_what_is_before_it() -> None:

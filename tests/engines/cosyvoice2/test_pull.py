@@ -185,12 +185,13 @@ def test_a_refusal_is_final(fetch: Pull, script: Script, status: int) -> None:
 
 def test_the_next_source_goes_on_with_the_part(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        bad, good = Script(dict(CONTENT), breaks=[200_000, 0, 0, 0]), Script(dict(CONTENT))
+        bad, good = Script(dict(CONTENT), breaks=[200_000, 0]), Script(dict(CONTENT))
         sources = [stack.enter_context(serving(script)) for script in (bad, good)]
         fetch = Pull(tmp_path, *sources)
         fetch()
         assert fetch.there() == CONTENT
-        assert good.asked == [("deep/big.pt", "bytes=200000-")]
+        assert good.asked == [("deep/big.pt", "bytes=200000-"), ("small.yaml", None)]
+        assert len(bad.asked) == 2  # it is not asked for the next file
 
 
 def test_a_wrong_checksum_is_not_put_in_place(fetch: Pull, script: Script) -> None:

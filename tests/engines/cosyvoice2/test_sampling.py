@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cosyd.engines.cosyvoice2.sampling import RepetitionAware, greedy
+from cosyd.engines.cosyvoice2.sampling import NO_TOKEN, RepetitionAware, greedy, uniform_pair
 
 
 def _logp(*probabilities: float) -> Tensor:
@@ -68,3 +68,51 @@ def test_log_probabilities_are_left_as_they_are() -> None:
 
 def test_greedy() -> None:
     assert int(greedy(LOGP, [1, 1], torch.Generator())) == 1
+
+
+def _many(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities, last tokens and uniform numbers of some rows."""
+    generator = torch.Generator().manual_seed(seed)
+    logp = (torch.randn(count, 60, generator=generator) * 3).log_softmax(1)
+    recent = torch.randint(-1, 60, (count, 10), generator=generator)
+    return logp, recent, torch.stack([uniform_pair(generator) for _ in range(count)])
+
+
+def test_a_batch_draws_what_each_row_draws_alone() -> None:
+    sampler, (logp, recent, uniforms) = RepetitionAware(), _many(64)
+    alone = [
+        sampler.batched(logp[row : row + 1], recent[row : row + 1], uniforms[row : row + 1])
+        for row in range(64)
+    ]
+    assert torch.equal(sampler.batched(logp, recent, uniforms), torch.cat(alone))
+
+
+def test_batched_draws_are_of_the_nucleus_and_else_of_all_but_the_repeated() -> None:
+    sampler, (logp, recent, uniforms) = RepetitionAware(), _many(400)
+    drawn = sampler.batched(logp, recent, uniforms)
+    repeated = 0
+    for row, token in enumerate(drawn.tolist()):
+        if token not in sampler.nucleus(logp[row])[1].tolist():
+            repeated += 1
+            first = sampler.batched(
+                logp[row : row + 1], recent[:1] * 0 - 1, uniforms[row : row + 1]
+            )
+            assert int(first) in recent[row].tolist()
+    assert 0 < repeated < 200
+
+
+@pytest.mark.parametrize("uniform", [0.0, 0.3, 0.999999, 1 - 2**-20])
+def test_a_forbidden_token_is_never_drawn(uniform: float) -> None:
+    logp = torch.full((1, 50), -torch.inf)
+    logp[0, [7, 20]] = torch.tensor([0.3, 0.7]).log()
+    for last in (-1, 7, 20):
+        recent, uniforms = torch.full((1, 10), last), torch.full((1, 2), uniform)
+        assert int(RepetitionAware().batched(logp, recent, uniforms)) in (7, 20)
+
+
+def test_a_nan_is_no_token() -> None:
+    logp, recent, uniforms = _many(3)
+    logp[1, 5] = torch.nan
+    drawn = RepetitionAware().batched(logp, recent, uniforms).tolist()
+    assert drawn[1] == NO_TOKEN
+    assert min(drawn[0], drawn[2]) >= 0

@@ -16,10 +16,10 @@ from cosyd.engines.cosyvoice2 import lm
 from cosyd.engines.cosyvoice2.check_lm import run
 from cosyd.engines.cosyvoice2.layout import read_settings
 from cosyd.engines.cosyvoice2.lm import LmSizes
+from cosyd.engines.cosyvoice2.phases import Phase
 from cosyd.engines.cosyvoice2.sampling import Sampler, greedy
 from cosyd.engines.cosyvoice2.speech_lm import (
     MAX_RATIO,
-    Phase,
     Prompt,
     SpeechLm,
     State,

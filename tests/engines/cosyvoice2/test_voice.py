@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -107,6 +108,9 @@ def test_what_was_made_is_kept(tmp_path: Path) -> None:
     Shelf(tmp_path / "shelf", "a").get(_recording(2.5), cloner)
     assert len(encoder.fed) == 3
     assert len(list((tmp_path / "shelf").glob("*.safetensors"))) == 3
+    digest = hashlib.sha256(_recording()).hexdigest()  # who removes a recording looks for that
+    assert len(list((tmp_path / "shelf").glob(f"{digest}*"))) == 2
+    assert (tmp_path / "shelf").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("left", [0, 7, 1000])

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cosyd.engines.base import Chunk, Interrupted, Request, Settings, Span
-from cosyd.engines.kokoro import DESCRIPTOR, engine, weights
+from cosyd.engines.kokoro import DESCRIPTOR, engine, loading, weights
 from cosyd.engines.kokoro.engine import KokoroEngine
 from cosyd.engines.segmented import SegmentStream
 from cosyd.errors import (
@@ -34,7 +34,7 @@ LONG = "The people of the town walked slowly through the old streets until the e
 
 @pytest.fixture(scope="module")
 def kokoro(tmp_path_factory: pytest.TempPathFactory) -> KokoroEngine:
-    return engine.load(weights.MODEL, Settings(tmp_path_factory.mktemp("data")))
+    return loading.load(weights.MODEL, Settings(tmp_path_factory.mktemp("data")))
 
 
 def opened(
@@ -238,11 +238,11 @@ def test_warm_up(kokoro: KokoroEngine) -> None:
 
 def test_no_other_model() -> None:
     with pytest.raises(ModelNotFound, match="kokoro-82m"):
-        engine.load("kokoro-1000b", Settings(Path()))
+        loading.load("kokoro-1000b", Settings(Path()))
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no model")
     with pytest.raises(ModelLoadFailed, match=r"model\.onnx"):
-        engine.session(path)
+        loading.session(path)

@@ -1,0 +1,249 @@
+"""`python -m bench.cosyvoice2`: CosyVoice 2, ours and the original's, on this processor.
+
+python -m bench.cosyvoice2                  both, then each optimisation left out; half an hour
+python -m bench.cosyvoice2 --quick          both, one round, nothing left out
+python -m bench.cosyvoice2 --write-docs     everything, and into docs/benchmarks.md
+
+Same random weights (written to a temporary folder, 2.6 GB, and deleted), same prompt of 3 s, 250
+speech tokens forced on both, each in a process of its own. Speech does not come of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bench import without
+from bench.cosyvoice2_ours import WAITING
+from bench.figures import Comparison, Figure, Findings
+from bench.home import ROOT
+from bench.machine import BUSY_LOAD, Machine, this_machine
+from bench.report import markdown_table, number, replace_block, tables, text_table
+from bench.store import DOCS, result_file, write_json
+from bench.venvs import CannotInstall, environment
+from cosyd.engines.cosyvoice2 import random_release
+
+VENV: Final = ".venv-original"
+ORIGINAL: Final = ("cosyvoice-minicpmo==0.1.0",)
+"""Without what it asks for: most of that is for training."""
+BESIDE: Final = (
+    *("transformers==4.51.3", "diffusers==0.29.0", "einops==0.8.2", "omegaconf==2.4.0"),
+    "scipy==1.17.1",
+)
+OURS, THEIRS = "cosyd", "original"
+SECTION: Final = "CosyVoice 2"
+
+
+class Variant(NamedTuple):
+    """Ours with something left out."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+
+EVERYTHING: Final = Variant("nothing: everything is on")
+LEFT_OUT: Final = (
+    EVERYTHING,
+    Variant("int8 language model: bfloat16 instead", ("--precision", "bf16")),
+    Variant("int8 and bfloat16: float32 instead", ("--precision", "fp32")),
+    Variant("bfloat16 flow: float32 instead", ("--precision", "int8")),
+    *(
+        Variant(name, ("--off", name))
+        for name in (
+            without.PROMPT,
+            without.CACHES,
+            without.HOP,
+            without.FUSED,
+            without.ATTENTION,
+            without.KEYS,
+            without.MAPPED,
+            WAITING,
+        )
+    ),
+)
+
+
+class Failed(RuntimeError):
+    """A process of the benchmark ended without telling anything."""
+
+
+def original() -> Path:
+    """The interpreter that has the original; torch and numpy are those of this one."""
+    return environment(VENV, BESIDE, alone=ORIGINAL, ours_too=True)
+
+
+def run(python: Path, script: str, *arguments: str) -> dict[str, Any]:
+    """What a process told; see `forced.Sample`."""
+    command = [str(python), str(ROOT / "bench" / script), *arguments]
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # threads wait alike in both
+    if WAITING in arguments:
+        env = {name: value for name, value in env.items() if not name.startswith(("OMP", "GOMP"))}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    if done.returncode:
+        raise Failed(f"{script}: {(done.stderr.strip().splitlines() or ['no reason told'])[-1]}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def both(release: Path, rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """Two utterances of each in a fresh process, in turns."""
+    found: dict[str, list[dict[str, Any]]] = {OURS: [], THEIRS: []}
+    python, ours = original(), Path(sys.executable)
+    for turn in range(rounds):
+        for name, told in ((OURS, ours), (THEIRS, python)):
+            print(f"{name}, {turn + 1} of {rounds} …", file=sys.stderr, flush=True)
+            script = "cosyvoice2_ours.py" if name == OURS else "cosyvoice2_original.py"
+            found[name].append(run(told, script, str(release), "2"))
+    return found
+
+
+def measures(samples: Sequence[dict[str, Any]]) -> dict[tuple[str, str], float]:
+    """(measure, unit) → its median over the rounds."""
+
+    def middle(*path: str | int) -> float:
+        values = []
+        for sample in samples:
+            value: Any = sample
+            for key in path:
+                value = value[key]
+            values.append(float(value))
+        return statistics.median(values)
+
+    audio = middle("requests", 0, "audio_s")
+    return {
+        ("first audio, known voice", "s"): middle("requests", 0, "first_s"),
+        ("first audio, processor time", "s"): middle("requests", 0, "first_cpu_s"),
+        ("first audio, second request", "s"): middle("requests", 1, "first_s"),
+        ("making a voice's state, once", "s"): middle("voice_s"),
+        ("RTF, streaming", ""): middle("requests", 0, "total_s") / audio,
+        ("RTF, second request", ""): middle("requests", 1, "total_s") / audio,
+        ("processor time per second of audio", "s"): middle("requests", 0, "cpu_s") / audio,
+        ("imports", "s"): middle("imports_s"),
+        ("load", "s"): middle("load_s"),
+        ("memory when loaded (RSS)", "MB"): middle("loaded_mb"),
+        ("peak memory, two utterances", "MB"): middle("peak_mb"),
+    }
+
+
+TARGETS: Final = (
+    ("first audio, known voice", "s", 1 / 4),
+    ("RTF, streaming", "", 1 / 3),
+    ("peak memory, two utterances", "MB", 0.6),
+    ("load", "s", 1 / 2),
+)
+
+
+def compared(found: dict[str, list[dict[str, Any]]]) -> Findings:
+    """Tables of both, and the ratios that have a target."""
+    values = {name: measures(samples) for name, samples in found.items()}
+    ours, theirs = values[OURS], values[THEIRS]
+    figures = [
+        Figure(
+            SECTION, f"{name}, of the original's", ours[name, unit] / theirs[name, unit], "", most
+        )
+        for name, unit, most in TARGETS
+    ]
+    second = ours["first audio, second request", "s"] / ours["first audio, known voice", "s"]
+    figures.append(Figure(SECTION, "first audio, second request, of the first's", second, "", 1.0))
+    comparisons = [
+        Comparison(name, unit, {OURS: ours[name, unit], THEIRS: theirs[name, unit]})
+        for name, unit in ours
+    ]
+    return Findings(figures, comparisons)
+
+
+def optimisations(release: Path) -> dict[str, dict[str, Any]]:
+    """What each variant told, one utterance each."""
+    found = {}
+    for variant in LEFT_OUT:
+        print(f"without {variant.name} …", file=sys.stderr, flush=True)
+        found[variant.name] = run(
+            Path(sys.executable), "cosyvoice2_ours.py", str(release), *variant.arguments, "1"
+        )
+    return found
+
+
+HEADER: Final = ("left out", "first audio", "RTF", "processor time per s", "peak memory", "load")
+
+
+def optimisation_rows(found: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Cells of each variant."""
+    rows = []
+    for name, told in found.items():
+        [request] = told["requests"]
+        cells = (
+            number(request["first_s"], "s"),
+            number(request["total_s"] / request["audio_s"], ""),
+            number(request["cpu_s"] / request["audio_s"], "s"),
+            number(told["peak_mb"], "MB"),
+            number(told["load_s"], "s"),
+        )
+        rows.append([name, *cells])
+    return rows
+
+
+def document(
+    findings: Findings, variants: dict[str, dict[str, Any]], machine: Machine, load_after: float
+) -> str:
+    """The block for the page."""
+    parts = [f"On {machine.line()}, {load_after:.2f} after it. No GPU was at hand."]
+    parts.append(tables(findings, markdown=True))
+    if variants:
+        parts.append("What one optimisation brings: each left out alone.")
+        parts.append(markdown_table(HEADER, optimisation_rows(variants)))
+    return "\n\n".join(parts)
+
+
+def measure(asked: argparse.Namespace, release: Path) -> tuple[Findings, dict[str, Any]]:
+    """Both sides and the variants, of the release in this folder."""
+    run(Path(sys.executable), "cosyvoice2_ours.py", str(release), "0")  # converts the checkpoints
+    try:
+        raw = both(release, 1 if asked.quick else asked.rounds)
+        findings = compared(raw)
+    except CannotInstall as error:
+        findings = Findings(skipped={THEIRS: str(error)})
+    return findings, {} if asked.quick else optimisations(release)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.cosyvoice2", description=(__doc__ or "")[:80])
+    parser.add_argument("--quick", action="store_true", help="one round, nothing left out")
+    parser.add_argument("--rounds", type=int, default=2, help="fresh processes of each (2)")
+    parser.add_argument("--release", type=Path, metavar="DIR", help="a random release, if there")
+    parser.add_argument("--write-docs", action="store_true", help=f"put the tables into {DOCS}")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and tell. 0 whether or not targets were met: the tables say which were not."""
+    asked, machine = _arguments(argv), this_machine()
+    print(machine.line())
+    if machine.load_before > BUSY_LOAD:
+        print("The machine is busy: the figures will be too high.", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="cosyvoice2-") as folder:
+        release = asked.release or Path(folder)
+        if not asked.release:
+            random_release.write(release)
+        findings, variants = measure(asked, release)
+    load_after = os.getloadavg()[0]
+    print(f"\n{tables(findings, markdown=False)}\n")
+    print(text_table(HEADER, optimisation_rows(variants)))
+    told = {"machine": machine.as_dict(), "load_after": load_after, "variants": variants}
+    write_json(result_file("cosyvoice2", machine), {**told, **findings.as_dict()})
+    if asked.write_docs:
+        block = document(findings, variants, machine, load_after)
+        DOCS.write_text(replace_block(DOCS.read_text(), "cosyvoice2", block))
+        print(f"Tables: {DOCS}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
