@@ -40,6 +40,7 @@ from cosyd.engines.cosyvoice2.speech_lm import SpeechLm
 from cosyd.engines.cosyvoice2.spelling import Speller
 from cosyd.engines.cosyvoice2.t2w import MelStream, TokenToWave
 from cosyd.engines.cosyvoice2.tokenizer import Tokenizer
+from cosyd.engines.cosyvoice2.warm_up import speak_once
 
 _IMPORTED = time.perf_counter()
 RATE = 24_000
@@ -96,6 +97,7 @@ def main(arguments: list[str]) -> None:
     sample = Sample(imports_s=_IMPORTED - _BEGIN)
     begin = time.perf_counter()
     model = load(asked.folder, asked.precision, asked.off)
+    speak_once(model, long=False)  # a worker does that too before it says that it is ready
     sample.load_s, sample.loaded_mb = time.perf_counter() - begin, resident_mb()
     speaker = Release(asked.folder).speakers()[VOICE]
     begin = time.perf_counter()

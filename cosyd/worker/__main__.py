@@ -33,11 +33,6 @@ _NOTHING_LEAVES_THIS_MACHINE = {
     "DO_NOT_TRACK": "1",
 }
 """Read by libraries when they are imported."""
-_THREADS_SLEEP_WHILE_THEY_WAIT = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads on a busy machine cost forty times the time
-    "GOMP_SPINCOUNT": "0",
-}
-"""Read by torch's OpenMP when torch is imported."""
 
 
 def _is_alone(link: socket.socket) -> bool:
@@ -85,7 +80,6 @@ def main() -> int:
     os.dup2(2, 1)  # what libraries print belongs into the log
     os.nice(args.nice)
     os.environ.update(_NOTHING_LEAVES_THIS_MACHINE)
-    os.environ.update(_THREADS_SLEEP_WHILE_THEY_WAIT | os.environ)  # but as the user has it
     end_with_parent()  # even a load, or a step that never lets the link's thread run
     set_up(args.log_level, args.log_format)
     link = socket.socket(fileno=args.link_fd)
