@@ -34,7 +34,7 @@ def model_entry(model: Model, now: float) -> dict[str, Any]:
         "idle_s": since(model.expiry.idle_since),
         "expires_in_s": None if expires_at is None else round(expires_at - now, 3),
         "users": model.users,
-        "rss_bytes": rss or model.worker.memory.get("rss_bytes"),
+        "rss_bytes": rss or (pid and model.worker.memory.get("rss_bytes")) or 0,
         "vram_bytes": model.worker.memory.get("vram_bytes"),
         "restarts": model.restarts,
         "crashes": model.crashes.in_a_row,

@@ -155,6 +155,7 @@ def test_status_shows_a_model_that_keeps_dying() -> None:
     assert entry["pid"] is None
     assert (entry["crashes"], entry["retry_in_s"], entry["restarts"]) == (1, 60, 1)
     assert "cosy load tone" in entry["fault"]
+    assert entry["rss_bytes"] == 0, "nothing of it is there"
     again = whole.say()
     assert again.error_code == EngineCrashed.code
     assert whole.core.unload("tone") == [], "nothing of it is resident"
