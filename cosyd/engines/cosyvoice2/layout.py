@@ -50,7 +50,7 @@ def check(folder: Path, files: tuple[str, ...] = SPEAKING) -> None:
         ModelNotFound: the folder or files in it are not there; the message names them.
     """
     if not folder.is_dir():
-        raise ModelNotFound(f"{folder}: no such folder: {PULL}")
+        raise ModelNotFound(f"the weights are not on this machine ({folder}): {PULL}")
     absent = missing(folder, files)
     if absent:
         raise ModelNotFound(f"{folder}: {', '.join(absent)} missing: {PULL}")

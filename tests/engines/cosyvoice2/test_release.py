@@ -44,7 +44,7 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="no such folder"):
+    with pytest.raises(ModelNotFound, match="not on this machine"):
         Release(tmp_path / "nowhere")
 
 
