@@ -214,7 +214,8 @@ def measure(asked: argparse.Namespace, release: Path) -> tuple[Findings, dict[st
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.cosyvoice2", description=(__doc__ or "")[:80])
+    summary = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="bench.cosyvoice2", description=summary)
     parser.add_argument("--quick", action="store_true", help="one round, nothing left out")
     parser.add_argument("--rounds", type=int, default=2, help="fresh processes of each (2)")
     parser.add_argument("--release", type=Path, metavar="DIR", help="a random release, if there")

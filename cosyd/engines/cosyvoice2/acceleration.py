@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import torch
 
-from cosyd.engines.cosyvoice2 import flow_graphs, graphs
 from cosyd.engines.cosyvoice2.flow_graphs import Solver
-from cosyd.engines.cosyvoice2.graphs import Capture, CudaCapture, Decoder
+from cosyd.engines.cosyvoice2.graphs import Capture, CudaCapture, Graphed
+from cosyd.engines.cosyvoice2.lm_graphs import Decoder
 
 if TYPE_CHECKING:
     from cosyd.engines.cosyvoice2.flow import Flow
     from cosyd.engines.cosyvoice2.speech_lm import SpeechLm
 
+GraphedT = TypeVar("GraphedT", bound=Graphed)
 _LOG: Final = logging.getLogger("cosyd.cosyvoice2")
 CAPTURE_S: Final = 10.0
 """How long each of the two may take; what is not captured then is computed without a graph."""
@@ -52,32 +53,25 @@ def accelerate(
         clock: tells the time.
     """
     begun = clock()
-    decode = _decoding(speech, capture(device), seconds)
-    solve = _solving(flow, capture(device), seconds)
-    report = Report(decode, solve, clock() - begun)
+    decoder = _captured(lambda: Decoder(speech.lm), capture(device), seconds)
+    solver = _captured(lambda: Solver(flow.cfm), capture(device), seconds)
+    speech.decoder, flow.cfm.graphs = decoder, solver
+    report = Report(_count(decoder), _count(solver), clock() - begun)
     _LOG.info("captured %d and %d graphs in %.1f s", *report)
     return report
 
 
-def _decoding(speech: SpeechLm, capture: Capture, seconds: float) -> int:
+def _captured(make: Callable[[], GraphedT], capture: Capture, seconds: float) -> GraphedT | None:
+    """What computes with graphs; None if not one could be captured."""
     try:
-        decoder = Decoder(speech.lm)
-    except torch.OutOfMemoryError:
-        _LOG.warning("no memory for the language model's graphs: it goes on without")
-        return 0
-    decoder.record(capture, seconds=seconds, buckets=graphs.DECODE_BUCKETS)
-    if decoder.graphs:
-        speech.decoder = decoder
-    return decoder.graphs
+        made = make()
+    except torch.OutOfMemoryError as error:
+        line = str(error).partition("\n")[0]
+        _LOG.warning("no memory for graphs, speech goes on without: %s", line)
+        return None
+    made.record(capture, seconds=seconds)
+    return made if made.graphs else None
 
 
-def _solving(flow: Flow, capture: Capture, seconds: float) -> int:
-    try:
-        solver = Solver(flow.cfm)
-    except torch.OutOfMemoryError:
-        _LOG.warning("no memory for the flow's graphs: it goes on without")
-        return 0
-    solver.record(capture, seconds=seconds, buckets=flow_graphs.SOLVE_BUCKETS)
-    if solver.graphs:
-        flow.cfm.graphs = solver
-    return solver.graphs
+def _count(made: Graphed | None) -> int:
+    return 0 if made is None else made.graphs

@@ -25,7 +25,7 @@ class Feed(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Does them in a faster way; `graphs.Decoder` is one."""
+    """Does them in a faster way; `lm_graphs.Decoder` is one."""
 
     def cache(self) -> KvCache:
         """An empty cache for one utterance."""

@@ -8,14 +8,14 @@ the rows are what keys and values are made of, which is a quarter of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 from cosyd.engines.cosyvoice2.causal import Cache, Span, go_on, span
-from cosyd.engines.cosyvoice2.graphs import Bucket, Capture, Recorded, Work
+from cosyd.engines.cosyvoice2.graphs import Bucket, Graphed, Work
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -197,7 +197,7 @@ class _Fixed(Cache):
         return x
 
 
-class Solver:
+class Solver(Graphed):
     """The Euler steps of any utterance, on fixed memory; see `cfm.Graphs`.
 
     Args:
@@ -206,7 +206,11 @@ class Solver:
         most: the most new frames at once.
     """
 
+    name = "the flow"
+    buckets = SOLVE_BUCKETS
+
     def __init__(self, cfm: Cfm, *, room: int = ROOM, most: int = 200) -> None:
+        super().__init__()
         sizes = cfm.estimator.sizes
         self._cfm = cfm
         self._layout = layout = layout_of(cfm)
@@ -227,23 +231,6 @@ class Solver:
         self._step = torch.zeros(1, device=device)
         self._begin = torch.zeros(1, dtype=torch.int64, device=device)
         self._count = torch.zeros(1, dtype=torch.int64, device=device)
-        self._graphs = Recorded()
-
-    @property
-    def graphs(self) -> int:
-        """How many were captured."""
-        return len(self._graphs)
-
-    @torch.inference_mode()
-    def record(
-        self,
-        capture: Capture,
-        *,
-        seconds: float,
-        buckets: Iterable[tuple[int, int]] = SOLVE_BUCKETS,
-    ) -> None:
-        """Capture the buckets that time and memory allow."""
-        self._graphs.record("the flow", buckets, self._work, capture, seconds=seconds)
 
     def cache(self) -> Cache:
         """See `cfm.Graphs`."""
@@ -261,7 +248,7 @@ class Solver:
     ) -> Tensor | None:
         """See `cfm.Graphs`: with the rows of `Cfm` and caches of `cache`."""
         stacked = [cache for cache in caches if isinstance(cache, Stacked)]
-        chosen = self._graphs.choose(at.count, at.end)
+        chosen = self._recorded.choose(at.count, at.end)
         if chosen is None or len(stacked) != len(self._plan):
             return None
         bucket, replay = chosen

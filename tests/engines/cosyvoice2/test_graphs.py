@@ -16,8 +16,9 @@ from torch import Tensor
 
 from cosyd.engines.cosyvoice2 import lm, release
 from cosyd.engines.cosyvoice2.decoding import Feed
-from cosyd.engines.cosyvoice2.graphs import Bucket, CudaCapture, Decoder, Recorded, Work
+from cosyd.engines.cosyvoice2.graphs import Bucket, CudaCapture, Recorded, Work
 from cosyd.engines.cosyvoice2.lm import KvCache, Lm, LmSizes
+from cosyd.engines.cosyvoice2.lm_graphs import Decoder
 from cosyd.engines.cosyvoice2.sampling import RepetitionAware, Sampler, greedy
 from cosyd.engines.cosyvoice2.speech_lm import Prompt, SpeechLm, State
 from tests.engines.cosyvoice2.replays import Replays

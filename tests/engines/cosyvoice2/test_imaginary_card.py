@@ -16,7 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from cosyd.engines.cosyvoice2 import cfm, flow, lm, release
 from cosyd.engines.cosyvoice2.flow import FlowSizes
 from cosyd.engines.cosyvoice2.flow_graphs import Solver
-from cosyd.engines.cosyvoice2.graphs import Bucket, Decoder
+from cosyd.engines.cosyvoice2.graphs import Bucket
+from cosyd.engines.cosyvoice2.lm_graphs import Decoder
 from cosyd.engines.cosyvoice2.lm_sizes import LmSizes
 
 CARD = torch.device("cuda", 0)
