@@ -45,7 +45,8 @@ class Span:
         start: rows computed by earlier calls; a multiple of `block`, or 0.
         count: rows of this call.
         block: rows that see each other; None when every row sees every row.
-        mask: bool [count, start + count], whether a row sees a row; None when all do.
+        mask: [count, start + count], added to scores: 0 where a row sees a row, -inf where not;
+            None when all do.
         counter: told of the rows computed.
     """
 
@@ -72,21 +73,25 @@ def span(
     block: int | None,
     device: torch.device,
     counter: Count | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Span:
-    """The span of rows start … start + count - 1, with its mask.
+    """The span of rows start … start + count - 1, with its mask, of the type that scores have.
 
     Raises:
         ValueError: `start` is inside a block, so that earlier rows would change.
     """
     if start and (block is None or start % block):
         raise ValueError(f"a call cannot start at row {start} of blocks of {block}")
-    mask = None if block is None or count <= block else _block_mask(start, count, block, device)
-    return Span(start, count, block, mask, counter)
-
-
-def _block_mask(start: int, count: int, block: int, device: torch.device) -> Tensor:
+    if block is None or count <= block:
+        return Span(start, count, block, None, counter)
     rows = torch.arange(start, start + count, device=device)[:, None]
-    return torch.arange(start + count, device=device)[None] // block <= rows // block
+    seen = torch.arange(start + count, device=device) // block <= rows // block
+    return Span(start, count, block, mask_of(seen, dtype), counter)
+
+
+def mask_of(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """bool, whether a row sees a row -> what is added to their score; made once for all layers."""
+    return torch.zeros_like(seen, dtype=dtype).masked_fill_(~seen, -math.inf)
 
 
 class Rows:
@@ -148,7 +153,9 @@ class Cache:
         rows: slot -> rows; a slot is the tensors' prefix in the checkpoint.
         tails: slot -> last inputs [B, taps - 1, C]; replaced, never written into.
         hidden: whether attention's rows are what keys and values are computed of, every time
-            anew: a quarter of the memory, for a device that has computing power to spare.
+            anew: a quarter of the memory, for a device that has computing power to spare. Such a
+            row [B · C] holds all batch entries, so that all rows lie one behind the other and
+            are one matrix.
     """
 
     __slots__ = ("rows", "tails")
@@ -204,16 +211,19 @@ class HiddenCache(Cache):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """q: [B, H, T, D], k and v: [B, H, S, D], mask: bool [T, S] or None -> [B, H, T, D].
+    """q: [B, H, T, D], k and v: [B, H, S, D], mask: [T, S] or None -> [B, H, T, D].
 
-    torch's own attention is no faster in bfloat16 than in float32 on a CPU; its products are.
+    torch's own attention is no faster in bfloat16 than in float32 on a CPU; its products are. `@`
+    would copy the keys transposed, which takes longer than the product.
     """
     if q.device.type != "cpu" or q.dtype != torch.bfloat16:
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    scores = (q * (1 / math.sqrt(q.shape[-1]))) @ k.transpose(-1, -2)
+    queries = (q * (1 / math.sqrt(q.shape[-1]))).flatten(0, 1)
+    scores = queries.bmm(k.flatten(0, 1).transpose(1, 2))
     if mask is not None:
-        scores.masked_fill_(~mask, -math.inf)
-    return scores.softmax(-1) @ v
+        scores += mask
+    torch.softmax(scores, -1, out=scores)
+    return scores.bmm(v.flatten(0, 1)).view(q.shape)
 
 
 class Linear:

@@ -113,11 +113,11 @@ class _Layer:
         return self._out(y.transpose(1, 2).reshape(batch, count, width))
 
     def _bias(self, q: Tensor, p: Tensor, at: Span, index: Tensor) -> Tensor:
-        """The position's part of the scores, [1, H, T, end], scaled; -inf where masked."""
+        """The position's part of the scores, [1, H, T, end], scaled, and the mask."""
         by_distance = (q + self._v) @ p.transpose(-1, -2)  # [1, H, T, distances]
         bias = by_distance.gather(-1, index.expand(*by_distance.shape[:2], -1, -1))
         bias = bias / math.sqrt(q.shape[-1])
-        return bias if at.mask is None else bias.masked_fill(~at.mask, -math.inf)
+        return bias if at.mask is None else bias + at.mask
 
 
 class _Stack:
@@ -220,12 +220,13 @@ class Encoder:
         count, ratio = x.shape[1], self.sizes.ratio
         block = self.sizes.block_tokens if chunked else None
         x = self._look_ahead(x, context, cache)
-        at = span(start, count, block, x.device, counter)
+        at = span(start, count, block, x.device, counter, x.dtype)
         at.note("encoder", count)
         x = self._first(x, at, cache)
         x = self._up(x.repeat_interleave(ratio, dim=1), cache)
-        at = span(start * ratio, count * ratio, block and block * ratio, x.device, counter)
-        at.note("encoder_up", count * ratio)
+        start, count, block = start * ratio, count * ratio, block and block * ratio
+        at = span(start, count, block, x.device, counter, x.dtype)
+        at.note("encoder_up", count)
         return self._final(self._second(self._second.embed(x), at, cache))
 
     def _look_ahead(self, x: Tensor, context: Tensor | None, cache: Cache | None) -> Tensor:

@@ -98,7 +98,8 @@ class _Transformer:
     def _attend(self, x: Tensor, at: Span, cache: Cache | None) -> Tensor:
         batch, count, _ = x.shape
         if cache is not None and cache.hidden:
-            return self._attend_hidden(x, cache.append(self._slot, x), at)
+            rows = cache.append(self._slot, x.transpose(0, 1).flatten(1))
+            return self._attend_hidden(x, rows.view(-1, *x.shape[::2]), at)
         qkv = self._qkv(x).view(batch, count, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         kv = qkv[1:]  # [2, B, H, T, D]
         if cache is not None:
@@ -107,12 +108,12 @@ class _Transformer:
         return self._out(y.transpose(1, 2).reshape(batch, count, -1))
 
     def _attend_hidden(self, x: Tensor, seen: Tensor, at: Span) -> Tensor:
-        """x: [B, T, C], seen: [B, end, C], all rows so far -> [B, T, C]."""
+        """x: [B, T, C], seen: [end, B, C], all rows so far -> [B, T, C]."""
         batch, weight = x.shape[0], self._qkv.weight
         width = weight.shape[0] // 3
         q = functional.linear(x, weight[:width]).view(batch, x.shape[1], self._heads, -1)
         kv = functional.linear(seen, weight[width:])
-        k, v = kv.view(batch, seen.shape[1], 2, self._heads, -1).permute(2, 0, 3, 1, 4)
+        k, v = kv.view(len(seen), batch, 2, self._heads, -1).permute(2, 1, 3, 0, 4)
         y = attend(q.transpose(1, 2), k, v, at.mask)
         return self._out(y.transpose(1, 2).reshape(batch, x.shape[1], -1))
 

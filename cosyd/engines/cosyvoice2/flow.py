@@ -254,7 +254,12 @@ class Flow:
         """
         ratio, block = self.sizes.encoder.ratio, self.sizes.estimator.block_frames
         at = span(
-            start * ratio, (end - start) * ratio, block if chunked else None, self._device, counter
+            start * ratio,
+            (end - start) * ratio,
+            block if chunked else None,
+            self._device,
+            counter,
+            self._cfm.dtype,
         )
         known = voice.mel[:, at.start : at.end]
         with torch.inference_mode():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from cosyd.engines.cosyvoice2.causal import Cache, Span, go_on, span
+from cosyd.engines.cosyvoice2.causal import Cache, Span, go_on, mask_of, span
 from cosyd.engines.cosyvoice2.graphs import Bucket, Graphed, Work
 
 if TYPE_CHECKING:
@@ -41,13 +41,11 @@ class Layout:
     Attributes:
         slots: slot of an attention -> its place.
         tails: slot of a convolution -> where its tail begins, and its shape [B, taps - 1, C].
-        batch: rows of guidance: 2.
-        width: of a hidden row.
+        width: of a hidden row, B · C.
     """
 
     slots: Mapping[str, int]
     tails: Mapping[str, tuple[int, tuple[int, int, int]]]
-    batch: int
     width: int
 
     @property
@@ -65,16 +63,16 @@ class _Probe(Cache):
 @torch.inference_mode()
 def layout_of(cfm: Cfm) -> Layout:
     """Found by running the estimator once, on one frame."""
-    probe, device = _Probe(), cfm.plan[0].shifts[0].device
-    rows = torch.zeros((2, 1, cfm.estimator.sizes.inputs), dtype=cfm.dtype, device=device)
+    probe, device, batch = _Probe(), cfm.plan[0].shifts[0].device, 2  # with guidance, without
+    rows = torch.zeros((batch, 1, cfm.estimator.sizes.inputs), dtype=cfm.dtype, device=device)
     cfm.estimator(rows, cfm.plan[0].shifts, span(0, 1, None, device), probe)
     tails, begin = {}, 0
     for slot, tail in probe.tails.items():
-        batch, count, width = tail.shape
+        _, count, width = tail.shape
         tails[slot] = begin, (batch, count, width)
         begin += tail.numel()
     slots = {slot: place for place, slot in enumerate(probe.rows)}
-    return Layout(slots, tails, 2, cfm.estimator.sizes.channels)
+    return Layout(slots, tails, batch * cfm.estimator.sizes.channels)
 
 
 class Stacked(Cache):
@@ -88,7 +86,7 @@ class Stacked(Cache):
         super().__init__()
         self._layout = layout
         self._lengths = [*lengths]  # equal, but in the middle of the estimator
-        self.data = data  # [slots, B, room, C]
+        self.data = data  # [slots, room, B · C]
         self.flat = flat  # [all tails]; replaced, never written into
 
     @property
@@ -97,14 +95,14 @@ class Stacked(Cache):
         return self._lengths[0]
 
     def append(self, slot: str, new: Tensor) -> Tensor:
-        """See `Cache`: rows [B, n, C] -> all of the slot's."""
+        """See `Cache`: rows [n, B · C] -> all of the slot's."""
         place = self._layout.slots[slot]
         begin = self._lengths[place]
-        end = begin + new.shape[1]
+        end = begin + len(new)
         self._reserve(end)
-        self.data[place, :, begin:end] = new
+        self.data[place, begin:end] = new
         self._lengths[place] = end
-        return self.data[place, :, :end]
+        return self.data[place, :end]
 
     def continued(self, slot: str, x: Tensor, count: int) -> Tensor:
         """See `Cache`."""
@@ -117,27 +115,28 @@ class Stacked(Cache):
         return x
 
     def take(self, new: Tensor, flat: Tensor) -> None:
-        """Add rows [slots, B, n, C] to all slots; the tails are now these."""
-        begin, end = self.length, self.length + new.shape[2]
+        """Add rows [slots, n, B · C] to all slots; the tails are now these."""
+        begin, end = self.length, self.length + new.shape[1]
         self._reserve(end)
-        self.data[:, :, begin:end] = new
+        self.data[:, begin:end] = new
         self._lengths = [end] * len(self._lengths)
         self.flat = flat.clone()
 
     def _reserve(self, rows: int) -> None:
-        room, kept = self.data.shape[2], max(self._lengths)
+        slots, room, width = self.data.shape
         if rows > room:
-            data = self.data.new_empty((*self.data.shape[:2], rows + _SPARE, self._layout.width))
-            data[:, :, :kept] = self.data[:, :, :kept]
+            kept = max(self._lengths)
+            data = self.data.new_empty((slots, rows + _SPARE, width))
+            data[:, :kept] = self.data[:, :kept]
             self.data = data
 
     def fork(self) -> Stacked:
         """See `Cache`: without room of its own, so that its first rows go into a copy."""
-        return Stacked(self._layout, self.data[:, :, : self.length], self.flat, self._lengths)
+        return Stacked(self._layout, self.data[:, : self.length], self.flat, self._lengths)
 
     def packed(self) -> Stacked:
         """See `Cache`."""
-        data = self.data[:, :, : self.length].clone()
+        data = self.data[:, : self.length].clone()
         return Stacked(self._layout, data, self.flat, self._lengths)
 
     @property
@@ -151,13 +150,13 @@ class _Fixed(Cache):
 
     Args:
         layout: of the estimator.
-        data: [slots, B, room + 1, C]; what is over goes to the last row.
+        data: [slots, room + 1, B · C]; what is over goes to the last row.
         flat: [all tails].
         begin, count: int64 [1]: rows there are, and rows of this call that count.
         bucket: rows of this call, and rows that are seen.
     """
 
-    __slots__ = ("_bucket", "_count", "_data", "_flat", "_layout", "_places", "mask")
+    __slots__ = ("_bucket", "_count", "_data", "_flat", "_layout", "_places", "_tails", "mask")
 
     hidden = True
 
@@ -174,26 +173,29 @@ class _Fixed(Cache):
         super().__init__()
         self._layout, self._data, self._flat = layout, data, flat
         self._count, self._bucket = count, bucket
+        self._tails: dict[int, Tensor] = {}  # how many rows -> which are the last that count
         steps = torch.arange(bucket.rows, device=data.device)
         rows, columns = begin + steps, torch.arange(bucket.room, device=data.device)
-        last = torch.full_like(rows, data.shape[2] - 1)
+        last = torch.full_like(rows, data.shape[1] - 1)
         self._places = torch.where(steps < count, rows, last)
         # A row that is over sees all that counts: a row that saw nothing would become NaN.
         known = columns < begin + count
-        self.mask = (columns // block <= rows[:, None] // block) & known
+        self.mask = mask_of((columns // block <= rows[:, None] // block) & known, data.dtype)
 
     def append(self, slot: str, new: Tensor) -> Tensor:
         """See `Cache`: all of the bucket's room is seen, and masked."""
         rows = self._data[self._layout.slots[slot]]
-        rows[:, self._places] = new
-        return rows[:, : self._bucket.room]
+        rows[self._places] = new
+        return rows[: self._bucket.room]
 
     def continued(self, slot: str, x: Tensor, count: int) -> Tensor:
         """See `Cache`."""
         begin, shape = self._layout.tails[slot]
         tail = self._flat[begin : begin + shape[0] * shape[1] * shape[2]].view(shape)
         x = torch.cat((tail, x), dim=1)
-        tail.copy_(x.index_select(1, self._count + torch.arange(count, device=x.device)))
+        if count not in self._tails:
+            self._tails[count] = self._count + torch.arange(count, device=x.device)
+        tail.copy_(x.index_select(1, self._tails[count]))
         return x
 
 
@@ -216,9 +218,7 @@ class Solver(Graphed):
         self._layout = layout = layout_of(cfm)
         device = cfm.plan[0].shifts[0].device
         self._data = torch.zeros(
-            (len(layout.slots), layout.batch, room + 1, layout.width),
-            dtype=cfm.dtype,
-            device=device,
+            (len(layout.slots), room + 1, layout.width), dtype=cfm.dtype, device=device
         )
         self._flat = torch.zeros(layout.tail_size, dtype=cfm.dtype, device=device)
         self._rows = torch.zeros((2, most, sizes.inputs), dtype=cfm.dtype, device=device)
@@ -235,7 +235,7 @@ class Solver(Graphed):
     def cache(self) -> Cache:
         """See `cfm.Graphs`."""
         layout = self._layout
-        data = self._data.new_zeros((len(layout.slots), layout.batch, 0, layout.width))
+        data = self._data.new_zeros((len(layout.slots), 0, layout.width))
         return Stacked(layout, data, torch.zeros_like(self._flat), [0] * len(layout.slots))
 
     def solve(
@@ -265,13 +265,13 @@ class Solver(Graphed):
             self._shifts.copy_(shifts)
             self._step.copy_(length)
             replay()
-            cache.take(self._data[:, :, at.start : at.end], self._flat)
+            cache.take(self._data[:, at.start : at.end], self._flat)
         return self._x[:, : at.count].clone()
 
     def _enter(self, cache: Stacked, bucket: Bucket) -> None:
-        self._data[:, :, : cache.length] = cache.data[:, :, : cache.length]
+        self._data[:, : cache.length] = cache.data[:, : cache.length]
         # Masking would not help against what is left of a NaN: 0 · NaN.
-        self._data[:, :, cache.length : bucket.room] = 0
+        self._data[:, cache.length : bucket.room] = 0
         self._flat.copy_(cache.flat)
 
     def _work(self, bucket: Bucket) -> Work:

@@ -32,21 +32,19 @@ Weight = Tensor | int8.Matrix
 class KvCache:
     """One utterance's keys and values, and how many positions there are."""
 
-    __slots__ = ("keys", "length", "values")
+    __slots__ = ("length", "rows")
 
     def __init__(self, sizes: LmSizes, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (sizes.layers, sizes.kv_heads, 0, sizes.head)
-        self.keys = torch.empty(shape, device=device, dtype=dtype)  # [layers, KV heads, room, D]
-        self.values = torch.empty_like(self.keys)
+        shape = (sizes.layers, 2 * sizes.kv_heads, 0, sizes.head)
+        self.rows = torch.empty(shape, device=device, dtype=dtype)
+        """[layers, 2 KV heads, room, D]: keys, then values."""
         self.length = 0
 
     def reserve(self, positions: int) -> None:
         """Make room for this many more positions."""
-        more = self.length + positions - self.keys.shape[2]
+        more = self.length + positions - self.rows.shape[2]
         if more > 0:
-            blocks = BLOCK * -(-more // BLOCK)
-            self.keys = F.pad(self.keys, (0, 0, 0, blocks))
-            self.values = F.pad(self.values, (0, 0, 0, blocks))
+            self.rows = F.pad(self.rows, (0, 0, 0, BLOCK * -(-more // BLOCK)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class Lm:
     speech: Tensor  # [V, C]
     head: Weight  # [V, C]
     head_bias: Tensor  # [V]
-    frequencies: Tensor  # [D / 2] float32
+    frequencies: Tensor  # [heads + 2 KV heads, D] float32, see `_frequencies`
 
     @property
     def device(self) -> torch.device:
@@ -110,35 +108,40 @@ class Lm:
         Returns:
             [N, C] hidden states after the last norm.
         """
-        turn = self._rotation(caches, counts)
+        turn = self.rotation(self._positions(caches, counts))
         for cache, count in zip(caches, counts, strict=True):
             cache.reserve(count)
         x = rows
         for index, layer in enumerate(self.layers):
             x = x + self._attention(
-                layer, index, _norm(x, layer.norm_in, self), turn, caches, counts
+                layer, index, self.normed(x, layer.norm_in), turn, caches, counts
             )
-            x = x + _mlp(layer, _norm(x, layer.norm_mlp, self))
+            x = x + mlp(layer, self.normed(x, layer.norm_mlp))
         for cache, count in zip(caches, counts, strict=True):
             cache.length += count
-        return _norm(x, self.norm, self)
+        return self.normed(x, self.norm)
+
+    def normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        """RMS norm [n, C]; in 16 bits torch computes it in float32."""
+        return F.rms_norm(x, (x.shape[-1],), weight, self.sizes.norm_eps)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[n, C] → float32 [n, V]."""
-        return _linear(hidden, self.head, self.head_bias).float()
+        return linear(hidden, self.head, self.head_bias).float()
 
-    def _rotation(self, caches: Sequence[KvCache], counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [N, 1, D] of every row's position in its utterance."""
-        positions = torch.tensor(
+    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions [N] in their utterances → what `rotated` multiplies with, [N, heads, D]."""
+        angles = positions.float()[:, None, None] * self.frequencies
+        return angles.cos().to(self.dtype), angles.sin().to(self.dtype)
+
+    def _positions(self, caches: Sequence[KvCache], counts: Sequence[int]) -> Tensor:
+        return torch.tensor(
             [
                 position
                 for cache, count in zip(caches, counts, strict=True)
                 for position in range(cache.length, cache.length + count)
-            ],
-            dtype=torch.float32,
+            ]
         ).to(self.device)
-        angles = torch.outer(positions, self.frequencies).repeat(1, 2)[:, None]
-        return angles.cos().to(self.dtype), angles.sin().to(self.dtype)
 
     def _attention(
         self,
@@ -150,32 +153,34 @@ class Lm:
         counts: Sequence[int],
     ) -> Tensor:
         """[N, C] → [N, C]; writes the new keys and values behind the caches' ends."""
-        heads, kv_heads = self.sizes.heads, self.sizes.kv_heads
-        qkv = _linear(x, layer.qkv, layer.qkv_bias).view(len(x), -1, self.sizes.head)
-        turned = _rotate(qkv[:, : heads + kv_heads], turn)
+        heads = self.sizes.heads
+        qkv = linear(x, layer.qkv, layer.qkv_bias).view(len(x), -1, self.sizes.head)
+        turned = rotated(qkv, turn)
         queries = torch.split(turned[:, :heads], [*counts])
-        keys = torch.split(turned[:, heads:].transpose(0, 1), [*counts], 1)
-        values = torch.split(qkv[:, heads + kv_heads :].transpose(0, 1), [*counts], 1)
+        new = torch.split(turned[:, heads:].transpose(0, 1), [*counts], 1)
         mixed = []
-        for cache, q, k, v in zip(caches, queries, keys, values, strict=True):
+        for cache, q, kv in zip(caches, queries, new, strict=True):
             start, end = cache.length, cache.length + len(q)
-            cache.keys[index, :, start:end] = k
-            cache.values[index, :, start:end] = v
-            mixed.append(_attend(q, cache.keys[index, :, :end], cache.values[index, :, :end]))
-        return _linear(torch.cat(mixed), layer.out)
+            cache.rows[index, :, start:end] = kv
+            mixed.append(_attend(q, *cache.rows[index, :, :end].chunk(2)))
+        return linear(torch.cat(mixed) if len(mixed) > 1 else mixed[0], layer.out)
 
 
-def _norm(x: Tensor, weight: Tensor, lm: Lm) -> Tensor:
-    """RMS norm [n, C], computed in float32 as the weights were trained with."""
-    wide = x.float()
-    wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + lm.sizes.norm_eps)
-    return weight * wide.to(x.dtype)
-
-
-def _rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+def rotated(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
     """Rotary positions on [n, heads, D]: the halves of D are the two coordinates."""
-    first, second = x.chunk(2, -1)
-    return x * turn[0] + torch.cat((-second, first), -1) * turn[1]
+    return torch.addcmul(x * turn[0], x.roll(x.shape[-1] // 2, -1), turn[1])
+
+
+def _frequencies(sizes: LmSizes) -> Tensor:
+    """What a position turns each number by, float32 [heads + 2 KV heads, D].
+
+    Values are not turned: 0. The first half of D is turned the other way round, so that the sine
+    comes with the sign that it has there.
+    """
+    steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
+    turns = 1.0 / sizes.rope_theta ** (steps / sizes.head)
+    turned = torch.cat((-turns, turns)).expand(sizes.heads + sizes.kv_heads, -1)
+    return F.pad(turned, (0, 0, 0, sizes.kv_heads))
 
 
 def _attend(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -202,12 +207,13 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return mixed.permute(2, 1, 0, 3).reshape(new, -1)
 
 
-def _mlp(layer: Layer, x: Tensor) -> Tensor:
-    gate, up = _linear(x, layer.gate_up).chunk(2, -1)
-    return _linear(F.silu(gate) * up, layer.down)
+def mlp(layer: Layer, x: Tensor) -> Tensor:
+    """A layer's second half on [n, C], without the norm before it."""
+    gate, up = linear(x, layer.gate_up).chunk(2, -1)
+    return linear(F.silu(gate) * up, layer.down)
 
 
-def _linear(x: Tensor, weight: Weight, bias: Tensor | None = None) -> Tensor:
+def linear(x: Tensor, weight: Weight, bias: Tensor | None = None) -> Tensor:
     """[n, in] → [n, out]. For a few float32 rows the CPU's library is twice as fast transposed."""
     if isinstance(weight, int8.Matrix):
         out = weight(x)
@@ -242,7 +248,6 @@ def load(
     source.take("llm.model.lm_head.weight", (sizes.text_vocabulary, width))  # writes no speech
     loader = _Loader(sizes, torch.device(device), dtype)
     put = loader.put
-    steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
     lm = Lm(
         sizes=sizes,
         layers=loader.layers(qwen),
@@ -252,7 +257,7 @@ def load(
         speech=put(source.take("speech_embedding.weight", (ids, width))),
         head=loader.matrix(source, {"llm_decoder": (ids, width)}),
         head_bias=put(source.take("llm_decoder.bias", (ids,))),
-        frequencies=(1.0 / sizes.rope_theta ** (steps / sizes.head)).to(device),
+        frequencies=_frequencies(sizes).to(device),
     )
     source.done()
     return lm

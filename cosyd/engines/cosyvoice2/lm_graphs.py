@@ -31,11 +31,9 @@ DECODE_BUCKETS: Final = (
 class SlotCache(KvCache):
     """One utterance's keys and values in a slot of a `Decoder`; what outgrows it moves out."""
 
-    def __init__(
-        self, keys: Tensor, values: Tensor, slot: int, free: Callable[[int], None]
-    ) -> None:
+    def __init__(self, rows: Tensor, slot: int, free: Callable[[int], None]) -> None:
         # Not the base's: it would make memory of its own.
-        self.keys, self.values, self.length = keys, values, 0
+        self.rows, self.length = rows, 0
         self.slot = slot
         self._free = weakref.finalize(self, free, slot)
 
@@ -46,9 +44,9 @@ class SlotCache(KvCache):
 
     def reserve(self, positions: int) -> None:
         """See `KvCache`."""
-        room = self.keys
+        room = self.rows
         super().reserve(positions)
-        if self.keys is not room:
+        if self.rows is not room:
             self._free()
 
 
@@ -70,11 +68,10 @@ class Decoder(Graphed):
     def __init__(self, lm: Lm, *, slots: int = SLOTS, room: int = ROOM) -> None:
         super().__init__()
         sizes, device = lm.sizes, lm.device
-        shape = (sizes.layers, slots, sizes.kv_heads, room, sizes.head)
+        shape = (sizes.layers, slots, 2 * sizes.kv_heads, room, sizes.head)
         self._lm = lm
         self._room = room
-        self._keys = torch.zeros(shape, device=device, dtype=lm.dtype)
-        self._values = torch.zeros_like(self._keys)
+        self._pool = torch.zeros(shape, device=device, dtype=lm.dtype)
         self._unused = [*range(slots)]
         # For each slot: token, position, whether the end is barred, the last tokens.
         self._ints = torch.zeros((slots, 3 + RELEASED.window), dtype=torch.int64, device=device)
@@ -88,10 +85,9 @@ class Decoder(Graphed):
             return self._lm.cache()
         slot = min(self._unused)
         self._unused.remove(slot)
-        keys, values = (pool[:, slot, :, :-1] for pool in (self._keys, self._values))
-        for rows in (keys, values):
-            rows.zero_()  # were a NaN left, masking it would not help: 0 · NaN
-        return SlotCache(keys, values, slot, self._unused.append)
+        rows = self._pool[:, slot, :, :-1]
+        rows.zero_()  # were a NaN left, masking it would not help: 0 · NaN
+        return SlotCache(rows, slot, self._unused.append)
 
     def takes(self, cache: KvCache) -> bool:
         """See `decoding.Decoder`."""
@@ -145,15 +141,16 @@ class Decoder(Graphed):
     def _hidden(self, tokens: Tensor, at: Tensor, room: int) -> Tensor:
         """int64 [B] and their positions → [B, C], as `Lm.forward` for one new row each."""
         lm = self._lm
-        angles = torch.outer(at.float(), lm.frequencies).repeat(1, 2)[:, None]
-        turn = angles.cos().to(lm.dtype), angles.sin().to(lm.dtype)
-        seen = torch.arange(room, device=at.device) <= at[:, None]
+        turn = lm.rotation(at)
+        # Added to the scores; as booleans every layer would make these numbers of them.
+        unseen = torch.arange(room, device=at.device) > at[:, None]
+        mask = torch.zeros_like(unseen, dtype=lm.dtype).masked_fill_(unseen, -torch.inf)
         x = lm.speech[tokens]
         for index, layer in enumerate(lm.layers):
-            entered = network._norm(x, layer.norm_in, lm)
-            x = x + self._attention(layer, index, entered, turn, at, seen[:, None, None])
-            x = x + network._mlp(layer, network._norm(x, layer.norm_mlp, lm))
-        return network._norm(x, lm.norm, lm)
+            entered = lm.normed(x, layer.norm_in)
+            x = x + self._attention(layer, index, entered, turn, at, mask[:, None, None])
+            x = x + network.mlp(layer, lm.normed(x, layer.norm_mlp))
+        return lm.normed(x, lm.norm)
 
     def _attention(
         self,
@@ -162,21 +159,15 @@ class Decoder(Graphed):
         x: Tensor,
         turn: tuple[Tensor, Tensor],
         at: Tensor,
-        seen: Tensor,
+        mask: Tensor,
     ) -> Tensor:
         """[B, C] → [B, C]; writes the new keys and values to their positions."""
-        sizes, batch, room = self._lm.sizes, len(x), seen.shape[-1]
-        heads, kv_heads = sizes.heads, sizes.kv_heads
-        qkv = network._linear(x, layer.qkv, layer.qkv_bias).view(batch, -1, sizes.head)
-        turned = network._rotate(qkv[:, : heads + kv_heads], turn)
-        rows = torch.arange(batch, device=at.device)
-        keys, values = self._keys[index], self._values[index]
-        keys[rows, :, at] = turned[:, heads:]
-        values[rows, :, at] = qkv[:, heads + kv_heads :]
-        mixed = F.scaled_dot_product_attention(
-            turned[:, :heads].view(batch, kv_heads, -1, sizes.head),
-            keys[:batch, :, :room],
-            values[:batch, :, :room],
-            attn_mask=seen,
-        )
-        return network._linear(mixed.reshape(batch, -1), layer.out)
+        sizes, batch, room = self._lm.sizes, len(x), mask.shape[-1]
+        qkv = network.linear(x, layer.qkv, layer.qkv_bias).view(batch, -1, sizes.head)
+        turned = network.rotated(qkv, turn)
+        pool = self._pool[index]
+        pool[torch.arange(batch, device=at.device), :, at] = turned[:, sizes.heads :]
+        keys, values = pool[:batch, :, :room].chunk(2, 1)
+        queries = turned[:, : sizes.heads].view(batch, sizes.kv_heads, -1, sizes.head)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        return network.linear(mixed.reshape(batch, -1), layer.out)

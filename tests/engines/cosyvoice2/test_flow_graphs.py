@@ -204,7 +204,7 @@ def test_the_layout_knows_every_slot(plain: Flow) -> None:
     sizes, layout = plain.sizes.estimator, layout_of(plain.cfm)
     assert len(layout.slots) == sizes.blocks * (sizes.mid_stages + 2)
     assert len(layout.tails) == 2 * (sizes.mid_stages + 2) + 3
-    assert layout.width == sizes.channels
+    assert layout.width == 2 * sizes.channels  # with guidance and without
 
 
 @pytest.mark.gpu

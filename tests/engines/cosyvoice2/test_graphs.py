@@ -125,10 +125,9 @@ def test_a_row_that_is_not_fed_is_left_as_it_is(network: Lm) -> None:
     first, second = decoder.cache(), decoder.cache()
     _fed(network, first, 9, 0)
     _fed(network, second, 4, 1)
-    before = first.keys.clone(), first.values.clone()
+    before = first.rows.clone()
     decoder.step([_feed(second, 3)])
-    assert torch.equal(first.keys, before[0])
-    assert torch.equal(first.values, before[1])
+    assert torch.equal(first.rows, before)
     assert first.length == 9
 
 
@@ -152,8 +151,7 @@ def test_slots_are_given_back_and_the_fifth_utterance_has_none(network: Lm) -> N
 def test_what_an_utterance_left_does_not_reach_the_next(network: Lm) -> None:
     decoder = _decoder(network, Replays())
     cache = decoder.cache()
-    cache.keys.fill_(math.nan)
-    cache.values.fill_(math.nan)
+    cache.rows.fill_(math.nan)
     del cache
     rows, _ = decoder.step([_feed(decoder.cache(), 2)])
     assert rows[0].isfinite().all()
@@ -164,7 +162,7 @@ def test_nan_is_told(network: Lm) -> None:
     speech.decoder = _decoder(network, Replays())
     state = speech.begin([1, 2, 3], Prompt(), seed=0)
     speech.step([state])
-    state.cache.values.fill_(math.nan)
+    state.cache.rows.fill_(math.nan)
     assert speech.step([state]) == [None]
     assert state.broken
 

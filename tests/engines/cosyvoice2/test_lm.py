@@ -86,9 +86,9 @@ def test_a_cache_grows_in_blocks_and_keeps_what_it_holds(network: Lm) -> None:
     entered = _random(network, BLOCK + 3)
     cache = network.cache()
     first = network.forward(entered[: BLOCK - 1], [cache], [BLOCK - 1])
-    assert cache.keys.shape[2] == BLOCK
+    assert cache.rows.shape[2] == BLOCK
     rest = [network.forward(row[None], [cache], [1]) for row in entered[BLOCK - 1 :]]
-    assert cache.values.shape[2] == 2 * BLOCK
+    assert cache.rows.shape[2] == 2 * BLOCK
     got = torch.cat([first, *rest])
     torch.testing.assert_close(got, _whole(network, entered), atol=CLOSE, rtol=0)
 

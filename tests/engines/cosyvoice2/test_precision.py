@@ -9,9 +9,10 @@ from typing import Final
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from cosyd.engines.cosyvoice2 import flow, release
-from cosyd.engines.cosyvoice2.causal import attend
+from cosyd.engines.cosyvoice2.causal import attend, mask_of
 from cosyd.engines.cosyvoice2.flow import FlowSizes
 from cosyd.engines.cosyvoice2.flow_stream import FlowStream
 from cosyd.engines.cosyvoice2.precision import ASKED, Precision, TorchProcessor, on_cpu
@@ -115,6 +116,9 @@ def test_streamed_in_bfloat16_as_in_one_go() -> None:
 def test_attention_as_products_is_near_the_exact_one(masked: bool) -> None:
     random = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(2, 3, rows, 16, generator=random).bfloat16() for rows in (10, 30, 30))
-    mask = torch.rand(10, 30, generator=random) < 0.7 if masked else None
-    wanted = attend(q.double(), k.double(), v.double(), mask)
+    seen = torch.rand(10, 30, generator=random) < 0.7
+    mask = mask_of(seen, torch.bfloat16) if masked else None
+    wanted = scaled_dot_product_attention(
+        q.double(), k.double(), v.double(), attn_mask=seen if masked else None
+    )
     assert (attend(q, k, v, mask).double() - wanted).abs().max() < ATTENTION

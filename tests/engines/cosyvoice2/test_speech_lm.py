@@ -219,6 +219,6 @@ def test_states_share_nothing_that_changes(
 ) -> None:
     one, other = begin(speech_lm), begin(speech_lm)
     assert one.generator is not other.generator
-    assert one.cache.keys.data_ptr() != other.cache.keys.data_ptr() or not one.cache.keys.numel()
+    assert one.cache.rows.data_ptr() != other.cache.rows.data_ptr() or not one.cache.rows.numel()
     assert one.decoded is not other.decoded
     assert one.text is not other.text
