@@ -98,8 +98,7 @@ class _Transformer:
     def _attend(self, x: Tensor, at: Span, cache: Cache | None) -> Tensor:
         batch, count, _ = x.shape
         if cache is not None and cache.hidden:
-            rows = cache.append(self._slot, x.transpose(0, 1).flatten(1))
-            return self._attend_hidden(x, rows.view(-1, *x.shape[::2]), at)
+            return self._attend_hidden(x, cache.append(self._slot, x.transpose(0, 1)), at)
         qkv = self._qkv(x).view(batch, count, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         kv = qkv[1:]  # [2, B, H, T, D]
         if cache is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from cosyd.engines.cosyvoice2.causal import Cache, Span, go_on, mask_of, span
+from cosyd.engines.cosyvoice2.causal import Cache, HiddenCache, Span, go_on, mask_of, span
 from cosyd.engines.cosyvoice2.graphs import Bucket, Graphed, Work
 
 if TYPE_CHECKING:
@@ -54,16 +54,10 @@ class Layout:
         return sum(b * n * c for _, (b, n, c) in self.tails.values())
 
 
-class _Probe(Cache):
-    """Sees what the estimator asks of a cache."""
-
-    hidden = True
-
-
 @torch.inference_mode()
 def layout_of(cfm: Cfm) -> Layout:
     """Found by running the estimator once, on one frame."""
-    probe, device, batch = _Probe(), cfm.plan[0].shifts[0].device, 2  # with guidance, without
+    probe, device, batch = HiddenCache(), cfm.plan[0].shifts[0].device, 2  # with guidance, without
     rows = torch.zeros((batch, 1, cfm.estimator.sizes.inputs), dtype=cfm.dtype, device=device)
     cfm.estimator(rows, cfm.plan[0].shifts, span(0, 1, None, device), probe)
     tails, begin = {}, 0
@@ -75,12 +69,10 @@ def layout_of(cfm: Cfm) -> Layout:
     return Layout(slots, tails, batch * cfm.estimator.sizes.channels)
 
 
-class Stacked(Cache):
-    """A `Cache` of hidden rows in one tensor and tails in another."""
+class Stacked(HiddenCache):
+    """One with all rows in one tensor and tails in another."""
 
     __slots__ = ("_layout", "_lengths", "data", "flat")
-
-    hidden = True
 
     def __init__(self, layout: Layout, data: Tensor, flat: Tensor, lengths: Sequence[int]) -> None:
         super().__init__()
@@ -95,14 +87,15 @@ class Stacked(Cache):
         return self._lengths[0]
 
     def append(self, slot: str, new: Tensor) -> Tensor:
-        """See `Cache`: rows [n, B · C] -> all of the slot's."""
+        """See `HiddenCache`."""
         place = self._layout.slots[slot]
         begin = self._lengths[place]
         end = begin + len(new)
         self._reserve(end)
-        self.data[place, begin:end] = new
+        rows = self.data[place, :end].view(end, *new.shape[1:])
+        rows[begin:] = new
         self._lengths[place] = end
-        return self.data[place, :end]
+        return rows
 
     def continued(self, slot: str, x: Tensor, count: int) -> Tensor:
         """See `Cache`."""
@@ -145,7 +138,7 @@ class Stacked(Cache):
         return self.data.nbytes + self.flat.nbytes
 
 
-class _Fixed(Cache):
+class _Fixed(HiddenCache):
     """The cache inside a graph: at a fixed place, with its length in a tensor.
 
     Args:
@@ -157,8 +150,6 @@ class _Fixed(Cache):
     """
 
     __slots__ = ("_bucket", "_count", "_data", "_flat", "_layout", "_places", "_tails", "mask")
-
-    hidden = True
 
     def __init__(
         self,
@@ -185,6 +176,7 @@ class _Fixed(Cache):
     def append(self, slot: str, new: Tensor) -> Tensor:
         """See `Cache`: all of the bucket's room is seen, and masked."""
         rows = self._data[self._layout.slots[slot]]
+        rows = rows.view(-1, *new.shape[1:])
         rows[self._places] = new
         return rows[: self._bucket.room]
 

@@ -145,10 +145,11 @@ class Decoder(Graphed):
         # Added to the scores; as booleans every layer would make these numbers of them.
         unseen = torch.arange(room, device=at.device) > at[:, None]
         mask = torch.zeros_like(unseen, dtype=lm.dtype).masked_fill_(unseen, -torch.inf)
+        places = torch.arange(len(at), device=at.device), at
         x = lm.speech[tokens]
         for index, layer in enumerate(lm.layers):
             entered = lm.normed(x, layer.norm_in)
-            x = x + self._attention(layer, index, entered, turn, at, mask[:, None, None])
+            x = x + self._attention(layer, index, entered, turn, places, mask[:, None, None])
             x = x + network.mlp(layer, lm.normed(x, layer.norm_mlp))
         return lm.normed(x, lm.norm)
 
@@ -158,15 +159,15 @@ class Decoder(Graphed):
         index: int,
         x: Tensor,
         turn: tuple[Tensor, Tensor],
-        at: Tensor,
+        places: tuple[Tensor, Tensor],
         mask: Tensor,
     ) -> Tensor:
-        """[B, C] → [B, C]; writes the new keys and values to their positions."""
+        """[B, C] → [B, C]; writes the new keys and values to their slots and positions."""
         sizes, batch, room = self._lm.sizes, len(x), mask.shape[-1]
         qkv = network.linear(x, layer.qkv, layer.qkv_bias).view(batch, -1, sizes.head)
         turned = network.rotated(qkv, turn)
-        pool = self._pool[index]
-        pool[torch.arange(batch, device=at.device), :, at] = turned[:, sizes.heads :]
+        pool, (slots, at) = self._pool[index], places
+        pool[slots, :, at] = turned[:, sizes.heads :]
         keys, values = pool[:batch, :, :room].chunk(2, 1)
         queries = turned[:, : sizes.heads].view(batch, sizes.kv_heads, -1, sizes.head)
         mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
