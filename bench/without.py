@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.nn import functional
 
-from cosyd.engines.cosyvoice2 import causal, checkpoint, estimator
+from cosyd.engines.cosyvoice2 import causal, cfm, checkpoint, estimator
 from cosyd.engines.cosyvoice2.flow_stream import HOPS, FlowStream
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ MAPPED: Final = "converted, mapped weights"
 PROMPT: Final = "the prompt's flow state once per voice"
 CACHES: Final = "flow caches"
 HOP: Final = "growing hop"
-FUSED: Final = "fused q, k, v in the flow"
+FUSED: Final = "fused q, k, v"
 ATTENTION: Final = "attention as bfloat16 products"
 KEYS: Final = "hidden states kept: keys and values instead"
+NAMES: Final = (MAPPED, PROMPT, CACHES, HOP, FUSED, ATTENTION, KEYS)
 
 
 class Recomputed:
@@ -84,7 +85,7 @@ def leave_out(off: str) -> None:
     if off == ATTENTION:
         vars(estimator)["attend"] = _plain_attention
     if off == KEYS:
-        causal.HiddenCache.hidden = False
+        vars(cfm)["HiddenCache"] = causal.Cache
     if off == FUSED:
         causal.Loader.fused = _apart  # type: ignore[method-assign]  # what this is for
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,28 +26,46 @@ from tests.engines.cosyvoice2.speaking import OTHER, Outcomes, chunks, opened, r
 GUARD_S = 30.0
 
 
+class _Nth:
+    """Has `instead` do one call of something of the model, the `call`-th; it is given that call."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        part: type,
+        name: str,
+        call: int,
+        instead: Callable[[Callable[[], torch.Tensor]], torch.Tensor],
+    ) -> None:
+        self.calls = 0
+        work = getattr(part, name)
+
+        def counted(*args: object, **kwargs: object) -> torch.Tensor:
+            self.calls += 1
+            go = partial(work, *args, **kwargs)
+            return instead(go) if self.calls == call else go()
+
+        monkeypatch.setattr(part, name, counted)
+
+
 # being stopped -----------------------------------------------------------------------------
 
 
-class _During:
+class _During(_Nth):
     """Interrupts a stream from another thread while something of the model runs."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, part: type, name: str, stream: Stream, call: int
     ) -> None:
         self.answers: list[bool] = []
-        self.calls = 0
-        work = getattr(part, name)
 
-        def watched(*args: object, **kwargs: object) -> object:
-            self.calls += 1
-            if self.calls == call:
-                thread = threading.Thread(target=lambda: self.answers.append(stream.interrupt()))
-                thread.start()
-                thread.join(GUARD_S)
-            return work(*args, **kwargs)
+        def interrupted(go: Callable[[], torch.Tensor]) -> torch.Tensor:
+            thread = threading.Thread(target=lambda: self.answers.append(stream.interrupt()))
+            thread.start()
+            thread.join(GUARD_S)
+            return go()
 
-        monkeypatch.setattr(part, name, watched)
+        super().__init__(monkeypatch, part, name, call, interrupted)
 
 
 @pytest.mark.parametrize(("part", "name", "call"), [(Lm, "forward", 5), (Flow, "_mean", 2)])
@@ -115,33 +134,8 @@ def test_a_stream_interrupted_before_its_first_step(
 # what breaks -------------------------------------------------------------------------------
 
 
-class _Failing:
-    """Makes one call of something raise, or give what `spoil` makes of its answer."""
-
-    def __init__(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        part: type,
-        name: str,
-        *,
-        call: int,
-        error: Exception | None = None,
-        spoil: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    ) -> None:
-        self.calls = 0
-        work = getattr(part, name)
-
-        def failing(*args: object, **kwargs: object) -> object:
-            self.calls += 1
-            if self.calls == call and error is not None:
-                raise error
-            made = work(*args, **kwargs)
-            return spoil(made) if spoil is not None and self.calls == call else made
-
-        monkeypatch.setattr(part, name, failing)
-
-
-LACKING = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+def _lacking(_: Callable[[], torch.Tensor]) -> torch.Tensor:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
 @pytest.mark.parametrize(("part", "name", "call"), [(Lm, "forward", 4), (Flow, "_mean", 2)])
@@ -154,7 +148,7 @@ def test_out_of_memory_ends_one_and_the_next_one_works(
     call: int,
 ) -> None:
     streams = [opened(engine, Request(own, seed=seed)) for seed in (1, 2)]
-    _Failing(monkeypatch, part, name, call=call, error=LACKING)
+    _Nth(monkeypatch, part, name, call, _lacking)
     outcomes = run(engine, *streams)
     ends = [made[-1] for made in outcomes]
     assert sum(isinstance(end, OutOfMemory) for end in ends) == 1 and None in ends
@@ -162,8 +156,8 @@ def test_out_of_memory_ends_one_and_the_next_one_works(
     assert not engine._working
 
 
-def _nan_in_first_row(made: torch.Tensor) -> torch.Tensor:
-    made = made.clone()
+def _nan_in_first_row(go: Callable[[], torch.Tensor]) -> torch.Tensor:
+    made = go().clone()
     made[0] = torch.nan
     return made
 
@@ -179,7 +173,7 @@ def test_a_nan_ends_one_with_nothing_of_it_heard(
 ) -> None:
     alone = say(engine, Request(own, seed=2))
     streams = [opened(engine, Request(own, seed=seed)) for seed in (1, 2)]
-    _Failing(monkeypatch, part, name, call=call, spoil=_nan_in_first_row)
+    _Nth(monkeypatch, part, name, call, _nan_in_first_row)
     bad, good = run(engine, *streams)
     assert isinstance(bad[-1], Internal)
     assert all(np.isfinite(chunk.pcm).all() for chunk in chunks(bad))
