@@ -1,8 +1,9 @@
 """`python -m bench.cosyvoice2`: CosyVoice 2, ours and the original's, on this processor.
 
 python -m bench.cosyvoice2                  both, then each optimisation left out; half an hour
-python -m bench.cosyvoice2 --quick          both, one round, nothing left out
-python -m bench.cosyvoice2 --write-docs     everything, and into docs/benchmarks.md
+python -m bench.cosyvoice2 --only SECTION   side-by-side or left-out
+python -m bench.cosyvoice2 --quick          side by side, one round
+python -m bench.cosyvoice2 --write-docs     what was measured also goes into docs/benchmarks.md
 
 Same random weights (written to a temporary folder, 2.6 GB, and deleted), same prompt of 3 s, 250
 speech tokens forced on both, each in a process of its own. Speech does not come of it.
@@ -40,6 +41,7 @@ BESIDE: Final = (
 )
 OURS, THEIRS = "cosyd", "original"
 SECTION: Final = "CosyVoice 2"
+SIDE_BY_SIDE, LEFT_OUT_ALONE = "side-by-side", "left-out"
 
 
 class Variant(NamedTuple):
@@ -196,37 +198,51 @@ def optimisation_rows(found: dict[str, dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def document(
-    findings: Findings, variants: dict[str, dict[str, Any]], machine: Machine, load_after: float
-) -> str:
-    """The block for the page."""
-    parts = [f"On {machine.line()}, {load_after:.2f} after it. No GPU was at hand."]
-    parts.append(tables(findings, markdown=True))
-    if variants:
-        parts.append("What one optimisation brings: each left out alone.")
-        parts.append(markdown_table(HEADER, optimisation_rows(variants)))
-    return "\n\n".join(parts)
+class Measured(NamedTuple):
+    """What one run found out; a section that was not asked for is empty."""
+
+    findings: Findings
+    rounds: dict[str, list[dict[str, Any]]]
+    """What each process of both sides told."""
+    variants: dict[str, dict[str, Any]]
+
+    def blocks(self, machine: Machine, load_after: float) -> dict[str, str]:
+        """For the page: name → text."""
+        head = f"On {machine.line()}, {load_after:.2f} after it. No GPU was at hand."
+        found = {}
+        if self.rounds or self.findings.skipped:
+            told = f"{head} Medians of {max(map(len, self.rounds.values()), default=0)} processes."
+            found["cosyvoice2"] = f"{told}\n\n{tables(self.findings, markdown=True)}"
+        if self.variants:
+            table = markdown_table(HEADER, optimisation_rows(self.variants))
+            found["cosyvoice2-left-out"] = f"{head}\n\n{table}"
+        return found
 
 
-def measure(asked: argparse.Namespace, release: Path) -> tuple[Findings, dict[str, Any]]:
+def measure(asked: argparse.Namespace, release: Path) -> Measured:
     """Both sides and the variants, of the release in this folder."""
     run(Path(sys.executable), "cosyvoice2_ours.py", str(release), "0")  # converts the checkpoints
-    try:
-        raw = both(release, 1 if asked.quick else asked.rounds)
-        findings = compared(raw)
-    except CannotInstall as error:
-        findings = Findings(skipped={THEIRS: str(error)})
-    return findings, {} if asked.quick else optimisations(release)
+    findings, rounds = Findings(), dict[str, list[dict[str, Any]]]()
+    if asked.only != LEFT_OUT_ALONE:
+        try:
+            rounds = both(release, 1 if asked.quick else asked.rounds)
+            findings = compared(rounds)
+        except CannotInstall as error:
+            findings = Findings(skipped={THEIRS: str(error)})
+    return Measured(findings, rounds, {} if asked.only == SIDE_BY_SIDE else optimisations(release))
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="bench.cosyvoice2", description=summary)
-    parser.add_argument("--quick", action="store_true", help="one round, nothing left out")
-    parser.add_argument("--rounds", type=int, default=2, help="fresh processes of each (2)")
+    parser.add_argument("--only", choices=(SIDE_BY_SIDE, LEFT_OUT_ALONE), help="one section")
+    parser.add_argument("--quick", action="store_true", help="side by side, one round")
+    parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each (3)")
     parser.add_argument("--release", type=Path, metavar="DIR", help="a random release, if there")
     parser.add_argument("--write-docs", action="store_true", help=f"put the tables into {DOCS}")
-    return parser.parse_args(argv)
+    asked = parser.parse_args(argv)
+    asked.only = SIDE_BY_SIDE if asked.quick else asked.only
+    return asked
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -239,15 +255,16 @@ def main(argv: list[str] | None = None) -> int:
         release = asked.release or Path(folder)
         if not asked.release:
             random_release.write(release)
-        findings, variants = measure(asked, release)
+        measured = measure(asked, release)
     load_after = os.getloadavg()[0]
-    print(f"\n{tables(findings, markdown=False)}\n")
-    print(text_table(HEADER, optimisation_rows(variants)))
-    told = {"machine": machine.as_dict(), "load_after": load_after, "variants": variants}
-    write_json(result_file("cosyvoice2", machine), {**told, **findings.as_dict()})
+    print(f"\n{tables(measured.findings, markdown=False)}\n")
+    print(text_table(HEADER, optimisation_rows(measured.variants)))
+    told = {"machine": machine.as_dict(), "load_after": load_after, "rounds": measured.rounds}
+    told |= {"variants": measured.variants, **measured.findings.as_dict()}
+    write_json(result_file("cosyvoice2", machine), told)
     if asked.write_docs:
-        block = document(findings, variants, machine, load_after)
-        DOCS.write_text(replace_block(DOCS.read_text(), "cosyvoice2", block))
+        for name, block in measured.blocks(machine, load_after).items():
+            DOCS.write_text(replace_block(DOCS.read_text(), name, block))
         print(f"Tables: {DOCS}")
     return 0
 

@@ -120,8 +120,8 @@ class Decoder(Graphed):
             recent = [*feed.recent, *[NO_TOKEN] * (window - len(feed.recent))]
             ints.append([feed.token, feed.cache.length, feed.barred, *recent])
             uniforms.append([0.0, 0.0] if feed.uniforms is None else feed.uniforms.tolist())
-        self._ints[:rows] = torch.tensor(ints).to(self._ints.device)
-        self._uniforms[:rows] = torch.tensor(uniforms).to(self._uniforms.device)
+        self._ints[:rows].copy_(torch.tensor(ints))
+        self._uniforms[:rows].copy_(torch.tensor(uniforms))
 
     def _work(self, bucket: Bucket) -> Work:
         ints = self._ints[: bucket.rows]
