@@ -31,7 +31,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def put_back(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """What leaving something out changes is as before afterwards."""
     monkeypatch.setattr(estimator, "attend", causal.attend)
-    monkeypatch.setattr(cfm, "HiddenCache", causal.HiddenCache)
+    monkeypatch.setattr(cfm.Cfm, "cache", cfm.Cfm.cache)
     monkeypatch.setattr(causal.Loader, "fused", causal.Loader.fused)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -153,8 +153,7 @@ class Cache:
         rows: slot -> rows; a slot is the tensors' prefix in the checkpoint.
         tails: slot -> last inputs [B, taps - 1, C]; replaced, never written into.
         hidden: whether attention's rows are what keys and values are computed of, every time
-            anew: a quarter of the memory, for a device that has computing power to spare. Rows
-            are [n, B, C] then: kept so, all of them are one matrix.
+            anew. Rows are [n, B, C] then: kept so, all of them are one matrix.
     """
 
     __slots__ = ("rows", "tails")
@@ -199,18 +198,6 @@ class Cache:
         """Bytes of memory held."""
         rows = sum(rows.nbytes for rows in self.rows.values())
         return rows + sum(tail.nbytes for tail in self.tails.values())
-
-
-class HiddenCache(Cache):
-    """A quarter of the memory: attention computes keys and values anew from hidden rows."""
-
-    __slots__ = ()
-
-    hidden = True
-
-    def append(self, slot: str, new: Tensor) -> Tensor:
-        """See `Cache`: rows [n, B, C] -> all of the slot's."""
-        return super().append(slot, new.flatten(1)).view(-1, *new.shape[1:])
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
 
-from cosyd.engines.cosyvoice2.causal import Cache, HiddenCache, go_on
+from cosyd.engines.cosyvoice2.causal import Cache, go_on
+from cosyd.engines.cosyvoice2.hidden import HiddenCache
 from cosyd.errors import TextTooLong
 
 if TYPE_CHECKING:
@@ -110,7 +111,12 @@ class Cfm:
         if self.graphs:
             return self.graphs.cache()
         spare = self._noise.device.type == "cpu" and self.dtype == torch.bfloat16
-        return HiddenCache() if spare else Cache()
+        return HiddenCache(self.no_rows()) if spare else Cache()
+
+    def no_rows(self) -> Tensor:
+        """What a `HiddenCache` begins with: [attentions, 0, B · C]; with guidance and without."""
+        sizes = self.estimator.sizes
+        return self._noise.new_empty((sizes.attentions, 0, 2 * sizes.channels), dtype=self.dtype)
 
     def noise(self, at: Span) -> Tensor:
         """float32 [1, count, mel], where the frames of `at` start from.

@@ -56,6 +56,11 @@ class EstimatorSizes:
     mid_stages: int = 12
     block_frames: int = 50
 
+    @property
+    def attentions(self) -> int:
+        """Of all stages together."""
+        return self.blocks * (self.mid_stages + 2)
+
 
 class _Block:
     """Convolution, norm, Mish."""

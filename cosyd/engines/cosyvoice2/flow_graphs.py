@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from cosyd.engines.cosyvoice2.causal import Cache, HiddenCache, Span, go_on, mask_of, span
+from cosyd.engines.cosyvoice2.causal import Cache, Span, go_on, mask_of, span
 from cosyd.engines.cosyvoice2.graphs import Bucket, Graphed, Work
+from cosyd.engines.cosyvoice2.hidden import HiddenCache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +31,6 @@ SOLVE_BUCKETS: Final = (
     *((50, 1024), (100, ROOM), (50, ROOM)),
 )
 """(new frames, all frames), the most useful first."""
-_SPARE: Final = 200
-"""Mel frames that a cache grows by: a large hop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +56,34 @@ class Layout:
 @torch.inference_mode()
 def layout_of(cfm: Cfm) -> Layout:
     """Found by running the estimator once, on one frame."""
-    probe, device, batch = HiddenCache(), cfm.plan[0].shifts[0].device, 2  # with guidance, without
-    rows = torch.zeros((batch, 1, cfm.estimator.sizes.inputs), dtype=cfm.dtype, device=device)
+    probe, device = HiddenCache(cfm.no_rows()), cfm.plan[0].shifts[0].device
+    rows = torch.zeros((2, 1, cfm.estimator.sizes.inputs), dtype=cfm.dtype, device=device)
     cfm.estimator(rows, cfm.plan[0].shifts, span(0, 1, None, device), probe)
     tails, begin = {}, 0
     for slot, tail in probe.tails.items():
-        _, count, width = tail.shape
+        batch, count, width = tail.shape
         tails[slot] = begin, (batch, count, width)
         begin += tail.numel()
-    slots = {slot: place for place, slot in enumerate(probe.rows)}
-    return Layout(slots, tails, batch * cfm.estimator.sizes.channels)
+    return Layout(probe.places, tails, probe.data.shape[2])
 
 
 class Stacked(HiddenCache):
-    """One with all rows in one tensor and tails in another."""
+    """One with all tails in one tensor, too.
 
-    __slots__ = ("_layout", "_lengths", "data", "flat")
+    Args:
+        layout: of the estimator.
+        data: see `HiddenCache`.
+        flat: [all tails]; replaced, never written into.
+        length: rows of each slot that there are.
+    """
 
-    def __init__(self, layout: Layout, data: Tensor, flat: Tensor, lengths: Sequence[int]) -> None:
-        super().__init__()
+    __slots__ = ("_layout", "flat")
+
+    def __init__(self, layout: Layout, data: Tensor, flat: Tensor, length: int = 0) -> None:
+        super().__init__(data)
+        self.places, self.lengths = {**layout.slots}, [length] * len(layout.slots)
         self._layout = layout
-        self._lengths = [*lengths]  # equal, but in the middle of the estimator
-        self.data = data  # [slots, room, B · C]
-        self.flat = flat  # [all tails]; replaced, never written into
-
-    @property
-    def length(self) -> int:
-        """Rows of each slot."""
-        return self._lengths[0]
-
-    def append(self, slot: str, new: Tensor) -> Tensor:
-        """See `HiddenCache`."""
-        place = self._layout.slots[slot]
-        begin = self._lengths[place]
-        end = begin + len(new)
-        self._reserve(end)
-        rows = self.data[place, :end].view(end, *new.shape[1:])
-        rows[begin:] = new
-        self._lengths[place] = end
-        return rows
+        self.flat = flat
 
     def continued(self, slot: str, x: Tensor, count: int) -> Tensor:
         """See `Cache`."""
@@ -110,35 +98,21 @@ class Stacked(HiddenCache):
     def take(self, new: Tensor, flat: Tensor) -> None:
         """Add rows [slots, n, B · C] to all slots; the tails are now these."""
         begin, end = self.length, self.length + new.shape[1]
-        self._reserve(end)
+        self.reserve(end)
         self.data[:, begin:end] = new
-        self._lengths = [end] * len(self._lengths)
+        self.lengths = [end] * len(self.lengths)
         self.flat = flat.clone()
 
-    def _reserve(self, rows: int) -> None:
-        slots, room, width = self.data.shape
-        if rows > room:
-            kept = max(self._lengths)
-            data = self.data.new_empty((slots, rows + _SPARE, width))
-            data[:, :kept] = self.data[:, :kept]
-            self.data = data
-
-    def fork(self) -> Stacked:
-        """See `Cache`: without room of its own, so that its first rows go into a copy."""
-        return Stacked(self._layout, self.data[:, : self.length], self.flat, self._lengths)
-
-    def packed(self) -> Stacked:
-        """See `Cache`."""
-        data = self.data[:, : self.length].clone()
-        return Stacked(self._layout, data, self.flat, self._lengths)
+    def _on(self, data: Tensor) -> Stacked:
+        return Stacked(self._layout, data, self.flat, self.length)
 
     @property
     def nbytes(self) -> int:
         """See `Cache`."""
-        return self.data.nbytes + self.flat.nbytes
+        return super().nbytes + self.flat.nbytes
 
 
-class _Fixed(HiddenCache):
+class _Fixed(Cache):
     """The cache inside a graph: at a fixed place, with its length in a tensor.
 
     Args:
@@ -150,6 +124,8 @@ class _Fixed(HiddenCache):
     """
 
     __slots__ = ("_bucket", "_count", "_data", "_flat", "_layout", "_places", "_tails", "mask")
+
+    hidden = True
 
     def __init__(
         self,
@@ -226,9 +202,7 @@ class Solver(Graphed):
 
     def cache(self) -> Cache:
         """See `cfm.Graphs`."""
-        layout = self._layout
-        data = self._data.new_zeros((len(layout.slots), 0, layout.width))
-        return Stacked(layout, data, torch.zeros_like(self._flat), [0] * len(layout.slots))
+        return Stacked(self._layout, self._cfm.no_rows(), torch.zeros_like(self._flat))
 
     def solve(
         self,
