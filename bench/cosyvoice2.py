@@ -241,8 +241,9 @@ def measure(asked: argparse.Namespace, release: Path) -> Measured:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     summary = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="bench.cosyvoice2", description=summary)
-    parser.add_argument("--only", choices=(SIDE_BY_SIDE, LEFT_OUT_ALONE), help="one section")
-    parser.add_argument("--quick", action="store_true", help="side by side, one round")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--only", choices=(SIDE_BY_SIDE, LEFT_OUT_ALONE), help="one section")
+    either.add_argument("--quick", action="store_true", help="side by side, one round")
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes of each (3)")
     parser.add_argument("--release", type=Path, metavar="DIR", help="a random release, if there")
     parser.add_argument("--write-docs", action="store_true", help=f"put the tables into {DOCS}")

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.forced import SEED, TEXT, VOICE, Sample, forced, resident_mb, timed
 from cosyd.engines.cosyvoice2 import threads
 
-WAITING = "threads that wait asleep"
+WAITING = "threads that soon sleep when they wait"
 """The one optimisation that must be left out before torch is imported."""
 if WAITING not in sys.argv:
     threads.wait_quietly()

@@ -37,6 +37,12 @@ _CPU_ROOM: Final = 1024
 small steps leaves gaps behind that nothing fits into, as much memory again."""
 
 
+def room_for(rows: int, kept: int, device: torch.device) -> int:
+    """How many rows a cache that is full makes room for, to hold `rows`; `kept` are copied."""
+    least = _CPU_ROOM if device.type == "cpu" else 0
+    return max(rows, int(kept * _GROWTH), least)
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The rows that one call computes.
@@ -119,8 +125,7 @@ class Rows:
         """Add rows [..., n, width]; returns all rows [..., length + n, width], as a view."""
         end = self._length + new.shape[-2]
         if end > self._data.shape[-2]:
-            least = _CPU_ROOM if new.device.type == "cpu" else 0
-            self._grow(max(end, int(self._length * _GROWTH), least))
+            self._grow(room_for(end, self._length, new.device))
         self._data[..., self._length : end, :] = new
         self._length = end
         return self.view

@@ -8,16 +8,12 @@ a graph's place, and out of it, in one go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from cosyd.engines.cosyvoice2.causal import Cache
+from cosyd.engines.cosyvoice2.causal import Cache, room_for
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_CPU_ROOM: Final = 1024
-"""Rows there is room for at once on the CPU: ten seconds after a prompt of ten."""
-_GROWTH: Final = 1.5
 
 
 class HiddenCache(Cache):
@@ -63,8 +59,7 @@ class HiddenCache(Cache):
         if rows <= room:
             return
         kept = max(self.lengths)
-        least = _CPU_ROOM if self.data.device.type == "cpu" else 0
-        data = self.data.new_empty((slots, max(rows, int(kept * _GROWTH), least), width))
+        data = self.data.new_empty((slots, room_for(rows, kept, self.data.device), width))
         data[:, :kept] = self.data[:, :kept]
         self.data = data
 
